@@ -1,0 +1,176 @@
+"""A model as one artefact: a folder (or .zip) of `model.json` and `weights.safetensors`; nothing is unpickled."""
+
+import hashlib
+import json
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from unstained.errors import BadModel, ModelNotFound, OutputFailed, refuse_existing
+from unstained.networks.normalisation import Normalisation, StainScale
+from unstained.networks.unet import UNet, UNetSettings
+from unstained.settings import Settings
+from unstained.version import __version__
+
+SCHEMA = "unstained.model/1"
+CARD, WEIGHTS = "model.json", "weights.safetensors"
+
+
+class ModelCard(Settings):
+    """All that is known of a model but its weights; the content of `model.json`."""
+
+    schema_: Literal["unstained.model/1"] = Field(SCHEMA, alias="schema")
+    name: str
+    stains: tuple[str, ...] = Field(description="what is predicted, in the order of the outputs")
+    input: str = Field(description="label-free channel it was trained on")
+    targets: tuple[str, ...] = Field(description="stained channels it was trained on, one per stain")
+    units: Literal["camera", "probability"] = "camera"
+    pixel_size_um: float | None = Field(None, gt=0, description="of the training images; null = not known")
+    working_scale: float = Field(1.0, gt=0, le=1, description="the network sees images shrunk by this factor")
+    object_diameter_px: float | None = Field(None, gt=0, description="typical object of the training stain")
+    network: UNetSettings = UNetSettings()
+    normalisation: Normalisation = Normalisation()
+    scales: tuple[StainScale, ...] = Field(description="network units to camera units, one per stain")
+    average_flips: bool = Field(False, description="predict four mirror images and average")
+    fingerprints: dict[str, dict[str, str]] = Field({}, description="role → field → SHA-256 of its input pixels")
+    split: dict[str, Any] = Field({}, description="level, regions by role, and what it can't promise")
+    metrics: dict[str, float | None] = Field({}, description="on the validation regions, at the end of training")
+    training: dict[str, Any] = Field({}, description="resolved training settings")
+    licence: str = ""
+    attribution: str = ""
+    simulated: bool = False
+    version: str = __version__
+    weights_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """All that predicting needs, and where it came from."""
+
+    card: ModelCard
+    network: UNet
+    extras: Mapping[str, bytes] = field(default_factory=dict)     # further files of the bundle, by name
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+
+def save_model(model: Model, out: Path, *, overwrite: bool = False) -> Path:
+    """Write a model to a folder, or to one file where `out` ends in .zip; whole or not at all.
+
+    Raises
+    ------
+    OutputExists, OutputFailed
+        `out` is there and may not be replaced, or can't be written.
+    """
+    refuse_existing(out, overwrite)
+    weights = save({name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()})
+    card = model.card.updated(weights_sha256=hashlib.sha256(weights).hexdigest())
+    contents = {CARD: _to_json(card), WEIGHTS: weights, **model.extras}
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(out, contents)
+    except OSError as error:
+        raise OutputFailed(out, error) from error
+    return out
+
+
+def load_model_bundle(name_or_path: str | Path) -> Model:
+    """Load a bundled model by its name, or any model by its path; strictly.
+
+    Raises
+    ------
+    ModelNotFound
+        Neither a bundled model nor a path.
+    BadModel
+        A file is missing, damaged, of another format, or the weights aren't this network's.
+    """
+    path = find_model(name_or_path)
+    contents = _read_all(path)
+    if missing := {CARD, WEIGHTS} - contents.keys():
+        raise BadModel(f"{path} is no model: {', '.join(sorted(missing))} is missing")
+    card = _read_card(path, contents.pop(CARD))
+    weights = contents.pop(WEIGHTS)
+    if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
+        raise BadModel(f"{path}: {WEIGHTS} is not the file that {CARD} describes (SHA-256 differs)")
+    network = UNet(card.network)
+    try:
+        network.load_state_dict(load(weights), strict=True)
+    except (RuntimeError, SafetensorError) as error:
+        raise BadModel(f"{path}: {WEIGHTS} doesn't fit the network of {CARD}: {str(error).splitlines()[0]}") from error
+    return Model(card, network.eval(), contents)
+
+
+def bundled_models() -> dict[str, Path]:
+    """Models that come with the package, by name."""
+    folder = Path(str(files("unstained"))) / "models"
+    return {path.parent.name: path.parent for path in sorted(folder.glob(f"*/{CARD}"))}
+
+
+def find_model(name_or_path: str | Path) -> Path:
+    """Path of a model given by path or by bundled name."""
+    if (path := Path(name_or_path)).exists():
+        return path
+    bundled = bundled_models()
+    if str(name_or_path) in bundled:
+        return bundled[str(name_or_path)]
+    raise ModelNotFound(str(name_or_path), bundled)
+
+
+def read_card(name_or_path: str | Path) -> ModelCard:
+    """Read a model's card without its weights."""
+    path = find_model(name_or_path)
+    contents = _read_all(path, only=CARD)
+    if CARD not in contents:
+        raise BadModel(f"{path} is no model: {CARD} is missing")
+    return _read_card(path, contents[CARD])
+
+
+def _read_card(path: Path, text: bytes) -> ModelCard:
+    try:
+        return ModelCard.model_validate_json(text)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise BadModel(f"{path}: {CARD} can't be used by unstained {__version__}: {where}: {fault['msg']}") from error
+
+
+def _to_json(card: ModelCard) -> bytes:
+    return (json.dumps(card.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _read_all(path: Path, only: str | None = None) -> dict[str, bytes]:
+    try:
+        if path.is_dir():
+            found = [part for part in path.iterdir() if part.is_file()]
+            return {part.name: part.read_bytes() for part in found if only in (None, part.name)}
+        with zipfile.ZipFile(path) as archive:
+            return {name: archive.read(name) for name in archive.namelist() if only in (None, name)}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise BadModel(f"{path} can't be read as a model: {error}") from error
+
+
+def _write_whole(out: Path, contents: Mapping[str, bytes]) -> None:
+    """Write beside `out`, then move into place, so that nothing half-written carries its name."""
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".unfinished-") as scratch:
+        new = Path(scratch) / out.name
+        if out.suffix == ".zip":
+            with zipfile.ZipFile(new, "w") as archive:
+                for name, content in contents.items():
+                    archive.writestr(name, content)
+        else:
+            new.mkdir()
+            for name, content in contents.items():
+                (new / name).write_bytes(content)
+        if out.exists():
+            out.rename(Path(scratch) / "replaced")
+        new.rename(out)
