@@ -89,3 +89,9 @@ def refuse_existing(out: Path, overwrite: bool) -> None:
     """Raise `OutputExists` where `out` is there and may not be replaced."""
     if out.exists() and not overwrite:
         raise OutputExists(out)
+
+
+def one_line(error: BaseException, most: int = 200) -> str:
+    """Shorten a library's error to one line that ours can quote."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= most else text[:most] + "…"

@@ -1,16 +1,16 @@
-"""A model as one artefact: a folder (or .zip) of `model.json` and `weights.safetensors`; nothing is unpickled."""
+"""A model as one artefact, a folder or .zip of `model.json` and `weights.safetensors`; never a pickle."""
 
 import hashlib
-import json
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
@@ -20,14 +20,14 @@ from unstained.networks.unet import UNet, UNetSettings
 from unstained.settings import Settings
 from unstained.version import __version__
 
-SCHEMA = "unstained.model/1"
 CARD, WEIGHTS = "model.json", "weights.safetensors"
+_UNREADABLE = (OSError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class ModelCard(Settings):
     """All that is known of a model but its weights; the content of `model.json`."""
 
-    schema_: Literal["unstained.model/1"] = Field(SCHEMA, alias="schema")
+    schema_: Literal["unstained.model/1"] = Field("unstained.model/1", alias="schema")
     name: str
     stains: tuple[str, ...] = Field(description="what is predicted, in the order of the outputs")
     input: str = Field(description="label-free channel it was trained on")
@@ -40,15 +40,24 @@ class ModelCard(Settings):
     normalisation: Normalisation = Normalisation()
     scales: tuple[StainScale, ...] = Field(description="network units to camera units, one per stain")
     average_flips: bool = Field(False, description="predict four mirror images and average")
-    fingerprints: dict[str, dict[str, str]] = Field({}, description="role → field → SHA-256 of its input pixels")
+    fingerprints: dict[str, dict[str, str]] = Field({}, description="role → field → SHA-256 of its input")
     split: dict[str, Any] = Field({}, description="level, regions by role, and what it can't promise")
-    metrics: dict[str, float | None] = Field({}, description="on the validation regions, at the end of training")
+    metrics: dict[str, float | None] = Field({}, description="on the validation regions, after training")
     training: dict[str, Any] = Field({}, description="resolved training settings")
     licence: str = ""
     attribution: str = ""
     simulated: bool = False
     version: str = __version__
     weights_sha256: str = ""
+
+    @model_validator(mode="after")
+    def _counts_agree(self) -> Self:
+        counts = {len(self.stains), len(self.targets), len(self.scales), self.network.outputs}
+        if len(counts) > 1 or len(set(self.stains)) != len(self.stains):
+            raise ValueError("stains, targets, scales and outputs must be equally many, no stain twice")
+        if self.network.inputs != 1:
+            raise ValueError(f"the network takes {self.network.inputs} planes; there is one input channel")
+        return self
 
 
 @dataclass(frozen=True)
@@ -73,8 +82,9 @@ def save_model(model: Model, out: Path, *, overwrite: bool = False) -> Path:
         `out` is there and may not be replaced, or can't be written.
     """
     refuse_existing(out, overwrite)
-    weights = save({name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()})
-    card = model.card.updated(weights_sha256=hashlib.sha256(weights).hexdigest())
+    state = {name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()}
+    weights = save(state)
+    card = model.card.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})
     contents = {CARD: _to_json(card), WEIGHTS: weights, **model.extras}
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -95,19 +105,14 @@ def load_model_bundle(name_or_path: str | Path) -> Model:
         A file is missing, damaged, of another format, or the weights aren't this network's.
     """
     path = find_model(name_or_path)
+    card = read_card(path)
     contents = _read_all(path)
-    if missing := {CARD, WEIGHTS} - contents.keys():
-        raise BadModel(f"{path} is no model: {', '.join(sorted(missing))} is missing")
-    card = _read_card(path, contents.pop(CARD))
-    weights = contents.pop(WEIGHTS)
+    del contents[CARD]
+    if (weights := contents.pop(WEIGHTS, None)) is None:
+        raise BadModel(f"{path} is no whole model: {WEIGHTS} is missing")
     if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
         raise BadModel(f"{path}: {WEIGHTS} is not the file that {CARD} describes (SHA-256 differs)")
-    network = UNet(card.network)
-    try:
-        network.load_state_dict(load(weights), strict=True)
-    except (RuntimeError, SafetensorError) as error:
-        raise BadModel(f"{path}: {WEIGHTS} doesn't fit the network of {CARD}: {str(error).splitlines()[0]}") from error
-    return Model(card, network.eval(), contents)
+    return Model(card, _network(path, card.network, weights), contents)
 
 
 def bundled_models() -> dict[str, Path]:
@@ -135,28 +140,46 @@ def read_card(name_or_path: str | Path) -> ModelCard:
     return _read_card(path, contents[CARD])
 
 
+def _network(path: Path, settings: UNetSettings, weights: bytes) -> UNet:
+    network = UNet(settings)
+    try:
+        network.load_state_dict(load(weights), strict=True)
+    except (RuntimeError, SafetensorError) as error:
+        fault = " ".join(str(error).split())[:200]
+        raise BadModel(f"{path}: {WEIGHTS} doesn't fit the network of {CARD}: {fault}") from error
+    return network.eval()
+
+
 def _read_card(path: Path, text: bytes) -> ModelCard:
     try:
         return ModelCard.model_validate_json(text)
     except ValidationError as error:
         fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise BadModel(f"{path}: {CARD} can't be used by unstained {__version__}: {where}: {fault['msg']}") from error
+        what = ": ".join([".".join(str(part) for part in fault["loc"]) or "as a whole", fault["msg"]])
+        raise BadModel(f"{path}: {CARD} can't be used by unstained {__version__}: {what}") from error
 
 
 def _to_json(card: ModelCard) -> bytes:
-    return (json.dumps(card.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False) + "\n").encode()
+    return (card.model_dump_json(by_alias=True, indent=1) + "\n").encode()
+
+
+def _refuse_other(out: Path) -> None:
+    """Refuse to replace what isn't a model."""
+    if out.exists() and CARD not in _read_all(out, only=CARD) and not (out.is_dir() and not any(out.iterdir())):
+        raise OutputFailed(out, "what is there isn't a model, so it isn't replaced; choose another name")
 
 
 def _read_all(path: Path, only: str | None = None) -> dict[str, bytes]:
+    """Read the files that lie directly in a model's folder or .zip, or one of them, by name."""
     try:
         if path.is_dir():
-            found = [part for part in path.iterdir() if part.is_file()]
-            return {part.name: part.read_bytes() for part in found if only in (None, part.name)}
+            found = [part for part in path.iterdir() if part.is_file() and only in (None, part.name)]
+            return {part.name: part.read_bytes() for part in found}
         with zipfile.ZipFile(path) as archive:
-            return {name: archive.read(name) for name in archive.namelist() if only in (None, name)}
-    except (OSError, zipfile.BadZipFile) as error:
-        raise BadModel(f"{path} can't be read as a model: {error}") from error
+            names = [name for name in archive.namelist() if "/" not in name and only in (None, name)]
+            return {name: archive.read(name) for name in names}
+    except _UNREADABLE as error:
+        raise BadModel(f"{path} can't be read as a model: {' '.join(str(error).split())}") from error
 
 
 def _write_whole(out: Path, contents: Mapping[str, bytes]) -> None:

@@ -1,0 +1,72 @@
+# Two commands matter: `make demo` (the whole story on real images) and `make test` (all tests).
+# Both make .venv where it is missing; they need Python 3.11 or newer and make, nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+OUT ?= demo
+PY := $(VENV)/bin/python
+PIP := PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install -q -c constraints.txt
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest
+DESCRIBED := pyproject.toml constraints.txt src/unstained/version.py
+
+.PHONY: help venv demo test test-fast lint results docs bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo       predict, measure and report a held-out field of real images (ARGS='--train' trains first)"
+	@echo "make test       all tests; make test-fast leaves the slow ones out"
+	@echo "make lint       ruff, mypy --strict, import order"
+	@echo "make results    docs/results.md from results/*.json;  make docs  docs/commands.md from the commands"
+	@echo "make bench      list what can be measured;  make clean  remove .venv and caches"
+	@echo "TORCH=cpu       take PyTorch's CPU build (a tenth of the download; for machines without an NVIDIA GPU)"
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/unstained demo --out $(OUT) $(if $(filter demo,$(OUT)),--overwrite) $(ARGS)
+
+test: $(VENV)/.installed-dev
+	$(PYTEST) -n $(WORKERS) $(ARGS)
+
+test-fast: $(VENV)/.installed-dev
+	$(PYTEST) -n $(WORKERS) -m "not slow" $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(PY) -m ruff check
+	$(PY) -m mypy
+	$(PYTEST) -k import_order tests/test_project.py
+
+results: $(VENV)/.installed
+	$(PY) benchmarks/results_table.py
+
+docs: $(VENV)/.installed
+	$(PY) benchmarks/commands_page.py
+
+bench:
+	@echo "each writes results/<id>.json; run one with: $(PY) benchmarks/NAME.py"
+	@grep -l write_result benchmarks/*.py | grep -v -e record.py -e results_table.py || echo "(none yet)"
+
+venv: $(VENV)/.installed-dev
+
+$(VENV)/.installed: $(DESCRIBED) | $(PY)
+	@echo "installing unstained into $(VENV) (once; some minutes)"
+	@$(PIP) -e . || { echo "installing failed; the lines above say why (is the Python package index in reach?)"; exit 1; }
+	@touch $@
+
+$(VENV)/.installed-dev: $(DESCRIBED) | $(PY)
+	@echo "installing unstained and what its tests need into $(VENV) (once; some minutes)"
+	@$(PIP) -e '.[dev,vendor,cloud]' || { echo "installing failed; the lines above say why (is the Python package index in reach?)"; exit 1; }
+	@touch $(VENV)/.installed $@
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "Python 3.11 or newer is needed, as '$(PYTHON)'; name another with: make PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null \
+		|| { rm -f $(PY); echo "'$(PYTHON) -m venv' failed; on Debian or Ubuntu: sudo apt install python3-venv"; exit 1; }
+	@if [ "$(TORCH)" = cpu ]; then \
+		echo "installing PyTorch's CPU build"; \
+		$(PIP) --no-deps --index-url https://download.pytorch.org/whl/cpu torch || { rm -f $(PY); exit 1; }; \
+	fi
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,99 @@
+"""What each part of the default recipe is worth: leave one out, train on A01/0, score A01/1; A01/2 is never read.
+
+Usage: python benchmarks/ablation.py --data FOLDER [--seeds 3] [--steps 150] [--only NAME,NAME] [--jobs 1]
+Writes results/ablation-<part>.json: mean PCC on A01/1 with the part minus without it (positive = it helps).
+A part that doesn't help on validation has no place in the default recipe.
+"""
+
+import argparse
+import json
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from record import write_result
+
+from unstained.errors import UnstainedWarning
+from unstained.measurement.image_metrics import image_agreement
+from unstained.networks.normalisation import Normalisation
+from unstained.plates.importing import import_plate
+from unstained.plates.plate import FieldName, Plate
+from unstained.plates.splitting import split_plate
+from unstained.prediction.engine import Engine
+from unstained.training.fitting import TrainingSettings
+from unstained.training.models import Subject, fit_model
+from unstained.training.pairs import Grid, make_pairs
+
+SIDE = 192          # crops of a laptop's patience: many short trainings, all equal but for one part
+
+WITHOUT: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "working grid": {"working_scale": 1.0},
+    "larger objects": {"grid": {"diameter_px": 25.0}},
+    "smaller objects": {"grid": {"diameter_px": 12.0}},
+    "batch norm": {"network": {"batch_norm": False}},
+    "residual blocks": {"network": {"residual": False}},
+    "narrow network": {"network": {"width": 24}},
+    "pearson loss": {"loss": "mse"},
+    "foreground crops": {"crops": {"foreground": 0.0}},
+    "free rotation and zoom": {"crops": {"rotate": False, "scale": 1.0}},
+    "gain, bias, noise, blur": {"crops": {"gain": 0.0, "bias": 0.0, "noise": 0.0, "blur_px": 0.0}},
+    "averaged weights": {"average": 0.0},
+    "averaged flips": {"average_flips": False},
+    "flattened light": {"normalisation": {"flatten": 0.0}},
+}
+
+
+def settings_without(changes: Mapping[str, Any], steps: int, seed: int) -> TrainingSettings:
+    """Give the default recipe with one part changed."""
+    base = TrainingSettings().model_dump()
+    base["crops"]["side"] = SIDE
+    for name, value in changes.items():
+        if name in base:
+            base[name] = {**base[name], **value} if isinstance(value, dict) else value
+    return TrainingSettings.checked({**base, "steps": steps, "seed": seed})
+
+
+def score(plate: Plate, changes: Mapping[str, Any], steps: int, seed: int) -> float:
+    """Train on A01/0 and give the PCC on all of A01/1, at the camera's resolution, against the recorded stain."""
+    field = FieldName("A01", 1)
+    split = split_plate(plate, test=["A01/2"], validation=["A01/1"])
+    settings = settings_without(changes, steps, seed)
+    grid = Grid(Normalisation(**changes.get("normalisation", {})), settings.working_scale, **changes.get("grid", {}))
+    subject = Subject("ablation", "nuclei", "TL", "DNA")
+    pairs = make_pairs(plate, split, subject.channels, grid)
+    model, _ = fit_model(subject, pairs, settings.model_copy(update={"patience": steps}), accelerator="cpu", devices=1)
+    model.card.__dict__["normalisation"] = grid.normalisation
+    predicted = Engine(model).predict(plate.read(field, "TL"))[0]
+    return float(image_agreement(predicted, plate.read(field, "DNA"))["pcc"] or 0.0)
+
+
+def main() -> None:
+    """Run every variant with every seed and write one result each."""
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--data", type=Path, required=True, help="folder with hela-rpe1's manifest.csv")
+    arguments.add_argument("--seeds", type=int, default=3)
+    arguments.add_argument("--steps", type=int, default=150)
+    arguments.add_argument("--only", default="", help="names of parts, with commas; default: all")
+    arguments.add_argument("--log", type=Path, default=Path("results/ablation.jsonl"))
+    chosen = arguments.parse_args()
+    names = [name for name in chosen.only.split(",") if name] or list(WITHOUT)
+    warnings.simplefilter("ignore", UnstainedWarning)
+    with tempfile.TemporaryDirectory() as scratch:
+        plate = import_plate(chosen.data, Path(scratch) / "hela.zarr")
+        for seed in range(chosen.seeds):
+            for name in names:
+                pcc = score(plate, WITHOUT[name], chosen.steps, seed)
+                line = json.dumps({"without": name, "seed": seed, "steps": chosen.steps, "pcc": round(pcc, 4)})
+                print(line, flush=True)
+                with chosen.log.open("a", encoding="utf-8") as log:
+                    log.write(line + "\n")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()

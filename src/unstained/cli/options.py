@@ -1,0 +1,88 @@
+"""Options that several commands share, and `--settings F.yaml`, whose values any flag overrides."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unstained.cli.task import errors_as_lines
+
+MORE = "unstained.more"
+"""Where a context keeps settings of a file that aren't options of the command."""
+
+
+def take_settings(context: typer.Context, file: Path | None) -> Path | None:
+    """Make a YAML file's values the defaults of the command's options; what isn't an option is a stage's setting.
+
+    Raises
+    ------
+    typer.Exit
+        The file can't be read, or holds a name that the command doesn't know; the line is printed.
+    """
+    if file is None:
+        return None
+    with errors_as_lines():
+        from unstained.errors import BadSettings
+        from unstained.settings import read_yaml
+
+        values = {name.replace("-", "_"): value for name, value in read_yaml(file).items()}
+        options = {parameter.name for parameter in context.command.params} - {"settings", "json", "help"}
+        further = _stage_settings(str(context.info_name))
+        if unknown := sorted(values.keys() - options - further):
+            fault = f"{context.command_path} has no setting {unknown[0]!r}"
+            raise BadSettings(str(file), fault, known=sorted(_shown(options) | further))
+        context.default_map = {**(context.default_map or {}), **_pick(values, options)}
+        context.meta[MORE] = _pick(values, further - options)
+    return file
+
+
+def further_settings(context: typer.Context) -> dict[str, Any]:
+    """Give the stage's settings that came by file alone."""
+    return dict(context.meta.get(MORE, {}))
+
+
+def named(text: str | None) -> tuple[str, ...] | None:
+    """Take `A03,A01/2` apart; None stays None."""
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def resolved(context: typer.Context) -> dict[str, Any]:
+    """Give every option of the running command as it was understood, and the stage's settings beside them."""
+    told = {name: value for name, value in context.params.items() if name not in ("json", "overwrite")}
+    return {**told, **further_settings(context)}
+
+
+def _stage_settings(command: str) -> set[str]:
+    if command != "train":
+        return set()
+    from unstained.training.fitting import TrainingSettings
+
+    names = set()
+    for name, field in TrainingSettings.model_fields.items():
+        inner = getattr(field.annotation, "model_fields", None)
+        names |= {f"{name}.{part}" for part in inner} if inner else {name}
+    return names
+
+
+def _pick(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _shown(options: set[str | None]) -> set[str]:
+    return {name for name in options if name}
+
+
+Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output where it is there already.")]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings", metavar="F.yaml", is_eager=True, callback=take_settings,
+        help="Flat YAML with values for these options; flags win.",
+    ),
+]
+PlateArgument = Annotated[str, typer.Argument(metavar="P.zarr", help="A plate, made by `unstained import`; also a URL.")]
+PredictedArgument = Annotated[str, typer.Argument(metavar="Q.zarr", help="A predicted plate.")]
+OutFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
+OutPlate = Annotated[Path, typer.Option("--out", metavar="Q.zarr", help="The plate to make.")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: CUDA where there is any.")]

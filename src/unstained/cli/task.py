@@ -1,0 +1,133 @@
+"""How every command runs: its lines, its progress, its errors, and the machine-readable last line."""
+
+import json
+import logging
+import math
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from unstained.errors import UnstainedError, UnstainedWarning, one_line
+from unstained.version import __version__
+
+DONE, FAILED, INTERRUPTED = 0, 1, 130
+_PLAIN_LINES = 20
+"""How many lines of progress a long piece of work writes where there is no terminal."""
+
+
+class Task:
+    """A command while it runs: what it says, and what it has found."""
+
+    def __init__(self, command: str, *, json: bool) -> None:
+        self.command = command
+        self.json = json
+        self.results: dict[str, Any] = {"out": None}
+        self._begun = time.perf_counter()
+
+    def say(self, line: str) -> None:
+        """Print one line for a person."""
+        typer.echo(line)
+
+    def found(self, **values: Any) -> None:
+        """Keep what the last line will say; `out` is what was written, if anything."""
+        self.results |= values
+
+    def finish(self) -> None:
+        """Print the last line where it was asked for."""
+        if self.json:
+            seconds = round(time.perf_counter() - self._begun, 3)
+            whole = {"command": self.command, **self.results, "seconds": seconds, "version": __version__}
+            typer.echo(json.dumps(_plain(whole), ensure_ascii=False))
+
+    @contextmanager
+    def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        """Show progress of work that tells `(done, of all)`: a bar on a terminal, else about 20 lines."""
+        from unstained.cli.progress import bar, on_terminal
+
+        if on_terminal():
+            with bar(what) as advance:
+                yield advance
+        else:
+            yield sparsely(lambda done, whole: self.say(f"{what}: {done} of {whole}"))
+
+
+@contextmanager
+def task(command: str, *, json: bool) -> Iterator[Task]:
+    """Run a command's body: user errors become one line and exit code 1, bugs keep their traceback."""
+    with errors_as_lines(), _library_warnings_kept_away():
+        running = Task(command, json=json)
+        yield running
+        running.finish()
+
+
+@contextmanager
+def errors_as_lines() -> Iterator[None]:
+    """Turn what the user can put right into one line on stderr and an exit code."""
+    try:
+        yield
+    except UnstainedError as error:
+        typer.echo(f"error: {one_line(error, most=2000)}", err=True)
+        raise typer.Exit(FAILED) from error
+    except KeyboardInterrupt as error:
+        typer.echo("interrupted; the same command goes on where it stopped, or begins anew", err=True)
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def sparsely(tell: Callable[[int, int], None], most: int = _PLAIN_LINES) -> Callable[[int, int], None]:
+    """Pass on about `most` of the calls `(done, of all)`, evenly spread, and always the last."""
+    told = 0
+
+    def tell_some(done: int, whole: int) -> None:
+        nonlocal told
+        share = math.floor(done * most / max(whole, 1))
+        if share > told or done == whole:
+            told = share
+            tell(done, whole)
+
+    return tell_some
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that speaks; with several GPUs there is one process for each."""
+    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
+
+
+def quiet_lightning() -> None:
+    """Keep Lightning's notes on devices and its tips from the terminal; its errors stay. Call after importing it."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+
+
+@contextmanager
+def _library_warnings_kept_away() -> Iterator[None]:
+    """Print our own cautions as one line each; show what libraries warn of only where Python was asked to (-W)."""
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.filterwarnings("ignore", module=r"(?!unstained\b)")
+        warnings.filterwarnings("always", category=UnstainedWarning)
+        warnings.showwarning = _show_caution
+        yield
+
+
+def _show_caution(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    if issubclass(category, UnstainedWarning):
+        typer.echo(f"caution: {' '.join(str(message).split())}", err=True)
+    else:
+        typer.echo(warnings.formatwarning(message, category, *where[:2]), err=True, nl=False)
+
+
+def _plain(value: Any) -> Any:
+    """Make what JSON can hold: paths become texts, numbers that aren't finite become null."""
+    if isinstance(value, dict):
+        return {str(name): _plain(content) for name, content in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(content) for content in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -1,0 +1,105 @@
+"""Measure the objects of one field: one row per object, columns from general to particular, with units."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from skimage.measure import regionprops_table
+
+from unstained.arrays import Labels, Plane
+from unstained.errors import BadInput
+
+Properties = dict[str, np.ndarray]
+"""What `regionprops_table` gives, in px and camera units: one array (objects,) per property."""
+
+
+def _y(found: Properties, size: float) -> np.ndarray:
+    return found["centroid-0"] * size
+
+
+def _x(found: Properties, size: float) -> np.ndarray:
+    return found["centroid-1"] * size
+
+
+def _area(found: Properties, size: float) -> np.ndarray:
+    return found["area"] * size**2
+
+
+def _diameter(found: Properties, size: float) -> np.ndarray:
+    return found["equivalent_diameter_area"] * size
+
+
+def _perimeter(found: Properties, size: float) -> np.ndarray:
+    return found["perimeter"] * size
+
+
+MEASURES: dict[str, Callable[[Properties, float], np.ndarray]] = {
+    "y_{unit}": _y,
+    "x_{unit}": _x,
+    "area_{unit2}": _area,
+    "diameter_{unit}": _diameter,
+    "perimeter_{unit}": _perimeter,
+    "eccentricity": lambda found, _: found["eccentricity"],
+    "solidity": lambda found, _: found["solidity"],
+    "intensity_total": lambda found, _: found["area"] * found["intensity_mean"],
+    "intensity_mean": lambda found, _: found["intensity_mean"],
+    "intensity_max": lambda found, _: found["intensity_max"],
+}
+"""Column name → function of the properties (px, camera units) and pixel size; a new column is one line."""
+
+PROPERTIES = (
+    "label",
+    "centroid",
+    "area",
+    "equivalent_diameter_area",
+    "perimeter",
+    "eccentricity",
+    "solidity",
+    "intensity_mean",
+    "intensity_max",
+)
+
+
+def measure_objects(labels: Labels, plane: Plane, *, pixel_size_um: float | None) -> pd.DataFrame:
+    """Measure every object of `labels` (Y X) in `plane` (Y X): one row per object, sorted by label.
+
+    Lengths are in µm and areas in µm² (`y_um`, `area_um2`), or in px (`y_px`, `area_px`) where the pixel
+    size is unknown. Intensities are in the plane's own camera units with the background left in:
+    `intensity_total` is the sum over the object's pixels, so `intensity_mean` times their number.
+    `diameter` is that of the disk of equal area, `perimeter` and `solidity` (area ÷ area of the convex
+    hull) are scikit-image's; `touches_border` says that the object lies at the edge of the field, so that
+    part of it may be missing.
+
+    Raises
+    ------
+    BadInput
+        `labels` and `plane` differ in size.
+    """
+    if labels.shape != plane.shape:
+        raise BadInput(f"labels {labels.shape} and plane {plane.shape} differ; take both from one field")
+    if not labels.any():
+        return empty_table(pixel_size_um)
+    found = regionprops_table(labels, plane.astype(np.float64), properties=PROPERTIES)
+    names = object_columns(pixel_size_um)
+    size = 1.0 if pixel_size_um is None else pixel_size_um
+    columns = {name: measure(found, size) for name, measure in zip(names, MEASURES.values(), strict=True)}
+    at_border = np.isin(found["label"], labels_at_border(labels))
+    return pd.DataFrame({"label": found["label"].astype(np.int64), **columns, "touches_border": at_border})
+
+
+def object_columns(pixel_size_um: float | None) -> tuple[str, ...]:
+    """Name the measured columns: in µm, or in px where the pixel size is unknown."""
+    unit, square = ("px", "px") if pixel_size_um is None else ("um", "um2")
+    return tuple(name.format(unit=unit, unit2=square) for name in MEASURES)
+
+
+def empty_table(pixel_size_um: float | None) -> pd.DataFrame:
+    """Give the table of a field without objects: no rows, the same columns and types."""
+    columns = {name: np.empty(0) for name in object_columns(pixel_size_um)}
+    return pd.DataFrame({"label": np.empty(0, np.int64), **columns, "touches_border": np.empty(0, bool)})
+
+
+def labels_at_border(labels: Labels) -> np.ndarray:
+    """List the labels (Y X) that lie at the edge of the field."""
+    edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    return np.setdiff1d(edges, [0])

@@ -1,0 +1,67 @@
+"""Predict one image file into another: a float32 OME-TIFF of the stains, written whole or not at all."""
+
+from pathlib import Path
+
+import tifffile
+
+from unstained.arrays import Planes
+from unstained.errors import OutputFailed, refuse_existing
+from unstained.plates.images import read_image
+from unstained.prediction.labeller import Labeller
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+
+
+def predict_file(
+    image: Path, labeller: Labeller, out: Path, *, pixel_size_um: float | None = None, overwrite: bool = False
+) -> Planes:
+    """Predict the stains of one label-free image file; writes and gives (stain Y X) in camera units.
+
+    `pixel_size_um` goes before what the file says of itself.
+
+    Raises
+    ------
+    BadInput
+        The file isn't one plane, or is damaged.
+    WrongModel
+        Its pixel size is beyond a factor of two of the model's.
+    OutputExists, OutputFailed
+        `out` is there and may not be replaced, isn't a TIFF, or can't be written.
+    """
+    if out.suffix.lower() not in TIFF_SUFFIXES:
+        raise OutputFailed(out, "a predicted image is a TIFF; choose a name that ends in .tif")
+    refuse_existing(out, overwrite)
+    if out.resolve() == image.resolve():
+        raise OutputFailed(out, "the image that is read is there, and it is never changed; choose another name")
+    plane, recorded_um = read_image(image)
+    size_um = pixel_size_um or recorded_um
+    predicted = labeller.predict(plane, size_um)
+    stains = predicted[None] if predicted.ndim == 2 else predicted
+    write_stains(out, stains, labeller.stains, size_um)
+    return stains
+
+
+def write_stains(out: Path, planes: Planes, stains: tuple[str, ...], pixel_size_um: float | None) -> None:
+    """Write planes (stain Y X) as an OME-TIFF that names its stains and, where known, its pixel size.
+
+    Raises
+    ------
+    OutputFailed
+        No permission or no space.
+    """
+    size = {} if pixel_size_um is None else {
+        "PhysicalSizeX": pixel_size_um, "PhysicalSizeXUnit": "µm",
+        "PhysicalSizeY": pixel_size_um, "PhysicalSizeYUnit": "µm",
+    }  # fmt: skip
+    unfinished = out.with_name(f".{out.stem}.unfinished{out.suffix}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(
+            unfinished, planes, ome=True, photometric="minisblack", compression="zlib", predictor=True,
+            metadata={"axes": "CYX", "Channel": {"Name": list(stains)}, **size},
+        )
+        unfinished.replace(out)
+    except OSError as error:
+        if unfinished.is_file():
+            unfinished.unlink()
+        raise OutputFailed(out, error.strerror or error) from error

@@ -1,0 +1,117 @@
+"""The face of prediction on arrays: an image in, its stains out."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unstained.arrays import Planes, RawPlane
+from unstained.errors import BadInput
+from unstained.networks.bundle import Model, ModelCard, load_model_bundle
+from unstained.prediction.engine import Engine, Prediction
+from unstained.prediction.tiling import Tiling
+
+
+class Labeller:
+    """A model that is ready to label unstained cells.
+
+    Attributes
+    ----------
+    card
+        All that is known of the model: stains, input channel, pixel size, training, scores.
+    device
+        Where it runs, for example `cpu` or `cuda`.
+    engine
+        What does the work, on planes that are known to be good.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        device: str = "cpu",
+        *,
+        memory_gib: float | None = None,
+        tiling: Tiling | None = None,
+    ) -> None:
+        self.engine = Engine(model, device=device, memory_gib=memory_gib, tiling=tiling)
+        self.card: ModelCard = model.card
+        self.device = str(self.engine.device)
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.card.name
+
+    @property
+    def stains(self) -> tuple[str, ...]:
+        """What it predicts, in the order of its output."""
+        return self.card.stains
+
+    def predict(self, image: Any, pixel_size_um: float | None = None) -> Planes:
+        """Predict the stains of one label-free image.
+
+        Parameters
+        ----------
+        image
+            One plane (Y X) of any size and number type, as the camera gave it; the whole field rather than a
+            part, since its brightness and contrast are measured on what is given.
+        pixel_size_um
+            Side of a pixel, µm; where it is known, the image is brought to the model's pixel size.
+
+        Returns
+        -------
+        (Y X) float32 for a model of one stain, else (stain Y X), in the training stain's camera units, or
+        probabilities where `card.units` says so.
+
+        Raises
+        ------
+        BadInput
+            The image isn't one plane of finite numbers.
+        WrongModel
+            Its pixel size is beyond a factor of two of the model's.
+        """
+        stains = self.engine.predict(one_plane(image), pixel_size_um)
+        return stains[0] if len(stains) == 1 else stains
+
+    def predict_with_embedding(self, image: Any, pixel_size_um: float | None = None) -> Prediction:
+        """Predict (stain Y X), and give the network's innermost features from the same pass."""
+        return self.engine.predict_with_embedding(one_plane(image), pixel_size_um)
+
+    def __repr__(self) -> str:
+        size = f"{self.card.pixel_size_um:g} µm" if self.card.pixel_size_um else "unknown size"
+        stains = ", ".join(self.stains)
+        return f"<Labeller {self.name!r}: {self.card.input} → {stains}, pixels of {size}, on {self.device}>"
+
+
+def load_model(name_or_path: str | Path, device: str = "auto") -> Labeller:
+    """Load a bundled model by its name, or any model by its path, ready to predict.
+
+    `device` is `cpu`, `cuda` or `auto` (CUDA where there is any; the labeller's `device` says which).
+
+    Raises
+    ------
+    ModelNotFound, BadModel
+        There is no such model, or its files aren't what they should be.
+    BadSettings
+        There is no such device.
+    """
+    return Labeller(load_model_bundle(name_or_path), device)
+
+
+def one_plane(image: Any) -> RawPlane:
+    """Take an image that is one plane (Y X) of numbers.
+
+    Raises
+    ------
+    BadInput
+        It is a colour image, a stack, or no array of numbers.
+    """
+    plane = np.asarray(image)
+    if plane.dtype.kind not in "buif":
+        raise BadInput(f"an image of type {plane.dtype} was given; a model takes numbers, one plane (Y X)")
+    if plane.ndim == 2:
+        return plane
+    hint = "take the plane that is meant, for example image[0]"
+    if plane.ndim == 3 and plane.shape[-1] in (3, 4):
+        hint = "it looks like a colour image: take one colour, image[..., 1], or their mean"
+    raise BadInput(f"an image of shape {plane.shape} was given; a model takes one plane (Y X); {hint}")

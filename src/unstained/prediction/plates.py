@@ -1,0 +1,237 @@
+"""Predict a plate into a plate of its own, field by field; a second run goes on where the first stopped."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from unstained.arrays import Planes, RawPlane
+from unstained.errors import (
+    BadInput,
+    BadSettings,
+    MissingChannel,
+    OutputExists,
+    OutputFailed,
+    WrongModel,
+    listed,
+)
+from unstained.networks.bundle import ModelCard
+from unstained.plates import storage
+from unstained.plates.listing import field_path
+from unstained.plates.plate import FieldName, Plate, create_plate, fingerprint
+from unstained.prediction.engine import Prediction
+from unstained.prediction.labeller import Labeller
+from unstained.settings import Settings
+from unstained.version import __version__
+
+Verdict: TypeAlias = dict[str, Any]
+"""`verdict` (`trust`, `caution` or `refuse`), `reason`, and what else a judge has to say; any JSON."""
+
+Judge: TypeAlias = Callable[[ModelCard, RawPlane, Prediction], Verdict | None]
+"""Takes a model's card, the label-free field (Y X) as recorded, and what the model made of it."""
+
+VERDICTS = ("trust", "caution", "refuse")
+"""From best to worst."""
+
+_NOT_SUMMARISED = {"network", "normalisation", "training", "metrics"}
+
+
+class PlateSettings(Settings):
+    """How a plate is predicted."""
+
+    fields: tuple[str, ...] | None = Field(None, description="wells (A03) or fields (A01/2); null = all")
+    input_channel: str | None = Field(None, description="read this channel in place of the model's own")
+    pixel_size_um: float | None = Field(None, gt=0, description="side of a pixel, µm; null = the plate's")
+
+
+EVERY_FIELD = PlateSettings()
+"""All fields, with the models' own input channel."""
+
+
+def predict_plate(  # noqa: PLR0913 (all but three have a default that is right for most)
+    plate: Plate,
+    labellers: Labeller | Sequence[Labeller],
+    out: Path | str,
+    settings: PlateSettings = EVERY_FIELD,
+    *,
+    judge: Judge | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Plate:
+    """Predict the fields of a plate, all stains of all models, into a new plate at `out`.
+
+    The new plate has one float32 channel per stain, in the camera units of the training stain, and the wells,
+    fields, places, conditions and pixel size of `plate`. Its info says which models, input, settings and
+    versions made it; each field's record has the fingerprint of its input, the roles this field had in the
+    models' training, and the verdict, `None` without a `judge`. One field is in memory at a time. Where the
+    run is broken off, the same call goes on; until then `out` can't be opened as a plate.
+
+    `progress` is called with the number of fields that are done, and of all.
+
+    Raises
+    ------
+    WrongModel, MissingChannel, UnknownField
+        The plate doesn't have what the models or the settings ask for.
+    OutputExists, OutputFailed
+        `out` holds these predictions already, or others, or can't be written.
+    """
+    _refuse_source(plate, out)
+    job = _Job.checked(plate, [labellers] if isinstance(labellers, Labeller) else labellers, settings)
+    fields = plate.fields if settings.fields is None else plate.select(settings.fields)
+    writer = create_plate(
+        out,
+        name=plate.name,
+        channels=job.stains,
+        pixel_size_um=job.pixel_size_um,
+        conditions=plate.conditions,
+        info=job.provenance(),
+        overwrite=overwrite,
+        resume=not overwrite,
+    )
+    if writer.info.get("request") != job.request():
+        what = _difference(job.request(), writer.info.get("request"))
+        raise OutputFailed(out, f"it was made with other {what}; choose another name or add --overwrite")
+    pending = [field for field in fields if field not in writer.done or not job.is_current(out, field)]
+    if not pending and writer.info.get("complete"):
+        raise OutputExists(out)
+    for done, field in enumerate(pending, start=len(fields) - len(pending) + 1):
+        planes, record = job.predict(field, judge)
+        writer.write_field(field, planes, place=plate.place(field), info=record)
+        if progress is not None:
+            progress(done, len(fields))
+    return writer.finish()
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Which channels of a plate go into which models."""
+
+    plate: Plate
+    inputs: Mapping[Labeller, str]
+    pixel_size_um: float | None
+
+    @classmethod
+    def checked(cls, plate: Plate, labellers: Sequence[Labeller], settings: PlateSettings) -> "_Job":
+        stains = [stain for labeller in labellers for stain in labeller.stains]
+        if not stains:
+            raise BadSettings("models", "no model was given")
+        for names, what in ((stains, "predict"), ([labeller.name for labeller in labellers], "are called")):
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise BadSettings("models", f"several {what} {listed(twice)}; take one model for each stain")
+        inputs = {labeller: _input_channel(plate, labeller.card, settings) for labeller in labellers}
+        return cls(plate, inputs, settings.pixel_size_um or plate.pixel_size_um)
+
+    @property
+    def stains(self) -> tuple[str, ...]:
+        return tuple(stain for labeller in self.inputs for stain in labeller.stains)
+
+    def request(self) -> dict[str, Any]:
+        """All that must be equal for a second run to go on with what a first one left."""
+        return {
+            "models": {each.name: _fingerprint_of(each.card) for each in self.inputs},
+            "inputs": {each.name: channel for each, channel in self.inputs.items()},
+            "pixel_size_um": self.pixel_size_um,
+            "version": __version__,
+        }
+
+    def provenance(self) -> dict[str, Any]:
+        summaries = [summarised(labeller.card) for labeller in self.inputs]
+        return {
+            "kind": "predicted",
+            "source": str(self.plate.path),
+            "input": next(iter(self.inputs.values())),
+            "model": summaries[0],
+            "models": summaries,
+            "units": {s: labeller.card.units for labeller in self.inputs for s in labeller.stains},
+            "device": {labeller.name: labeller.device for labeller in self.inputs},
+            "versions": {"unstained": __version__, "torch": torch.__version__, "numpy": np.__version__},
+            "request": self.request(),
+        }
+
+    def is_current(self, out: Path | str, field: FieldName) -> bool:
+        """Whether a field of `out` was predicted from the very pixels that the plate holds now."""
+        record = (storage.attributes(storage.join(out, field_path(field))) or {}).get(storage.OURS, {})
+        now = {channel: self.fingerprint(field, channel) for channel in self.inputs.values()}
+        return bool(record.get("input_fingerprints") == now)
+
+    def fingerprint(self, field: FieldName, channel: str) -> str:
+        recorded = self.plate.field_info(field).get("fingerprints", {}).get(channel)
+        return str(recorded or fingerprint(self.plate.read(field, channel)))
+
+    def predict(self, field: FieldName, judge: Judge | None) -> tuple[Planes, dict[str, Any]]:
+        """Predict one field: (stain Y X), and what is recorded of it."""
+        planes, verdicts, roles, prints = [], {}, {}, {}
+        for labeller, channel in self.inputs.items():
+            plane = self.plate.read(field, channel)
+            prints[channel] = fingerprint(plane)
+            roles[labeller.name] = roles_of(labeller.card, prints[channel])
+            try:
+                stains, verdicts[labeller.name] = self._judged(labeller, plane, judge)
+            except BadInput as error:
+                raise BadInput(f"{self.plate.path}, field {field}, channel {channel}: {error}") from error
+            planes.append(stains)
+        record = {"input_fingerprints": prints, "roles": roles, "verdicts": verdicts}
+        return np.concatenate(planes), {**record, "verdict": worst(verdicts.values())}
+
+    def _judged(
+        self, labeller: Labeller, plane: RawPlane, judge: Judge | None
+    ) -> tuple[Planes, Verdict | None]:
+        if judge is None:
+            return labeller.engine.predict(plane, self.pixel_size_um), None
+        prediction = labeller.engine.predict_with_embedding(plane, self.pixel_size_um)
+        return prediction.stains, judge(labeller.card, plane, prediction)
+
+
+def summarised(card: ModelCard) -> dict[str, Any]:
+    """Say which model it is, in plain JSON: its card without the network's and the training's settings."""
+    return card.model_dump(mode="json", by_alias=True, exclude=_NOT_SUMMARISED)
+
+
+def roles_of(card: ModelCard, of_input: str) -> list[str]:
+    """Name the roles (`train`, `validation`, `test`) that a field had in a model's training."""
+    return [role for role, prints in card.fingerprints.items() if of_input in prints.values()]
+
+
+def worst(verdicts: Iterable[Verdict | None]) -> Verdict | None:
+    """Give the worst of several verdicts; None where none was given."""
+    given = [verdict for verdict in verdicts if verdict is not None]
+    return max(given, key=lambda verdict: VERDICTS.index(verdict["verdict"]), default=None)
+
+
+def _input_channel(plate: Plate, card: ModelCard, settings: PlateSettings) -> str:
+    if settings.input_channel is not None:
+        if settings.input_channel not in plate.channels:
+            raise MissingChannel(settings.input_channel, str(plate.path), plate.channels)
+        return settings.input_channel
+    if card.input not in plate.channels:
+        raise WrongModel(
+            f"model {card.name!r} reads channel {card.input!r}; {plate.path} holds: {listed(plate.channels)};"
+            " if one of these is the same kind of light, name it with --input"
+        )
+    return card.input
+
+
+def _refuse_source(plate: Plate, out: Path | str) -> None:
+    """Refuse an output that is, holds, or lies within the plate that is read."""
+    if "://" in f"{plate.path}{out}":
+        inside = str(plate.path).rstrip("/") == str(out).rstrip("/")
+    else:
+        source, target = Path(plate.path).resolve(), Path(out).resolve()
+        inside = source == target or source in target.parents or target in source.parents
+    if inside:
+        raise OutputFailed(out, "that is where the plate to be read is; choose another name")
+
+
+def _fingerprint_of(card: ModelCard) -> str:
+    return hashlib.sha256(card.model_dump_json().encode()).hexdigest()
+
+
+def _difference(asked: Mapping[str, Any], found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "commands than this"
+    return " and ".join(name.replace("_", " ") for name in asked if asked[name] != found.get(name))

@@ -1,0 +1,137 @@
+"""Where a result came from: a record beside every output, so that each number leads back to image, model and code."""
+
+import hashlib
+import json
+import platform
+import shutil
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from unstained.errors import OutputExists, OutputFailed
+from unstained.version import __version__
+
+RUN = "run.json"
+UNFINISHED = "unfinished.json"
+"""In a folder of results that is being filled: what was asked for; gone when all is there."""
+
+_TRACED = ("numpy", "scipy", "scikit-image", "torch", "lightning", "ngio", "zarr", "tifffile")
+
+
+def run_record(command: str, settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe a run: what was called with what, on which inputs (with their hashes), by which versions."""
+    return {
+        "command": command,
+        "settings": dict(settings),
+        "inputs": dict(inputs),
+        "version": __version__,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "packages": {name: _version(name) for name in _TRACED},
+    }
+
+
+def run_path(out: Path) -> Path:
+    """Where the record of `out` lies: `run.json` in a folder of results, `NAME.run.json` beside a plate or a file."""
+    if out.is_dir() and not (out / "zarr.json").exists():
+        return out / RUN
+    return out.with_name(f"{out.name}.{RUN}")
+
+
+def write_json(path: Path, content: Any) -> Path:
+    """Write JSON whole or not at all, with its folders.
+
+    Raises
+    ------
+    OutputFailed
+        No permission or no space.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(to_json(content))
+        unfinished.replace(path)
+    except OSError as error:
+        if unfinished.is_file():
+            unfinished.unlink()
+        raise OutputFailed(path, error.strerror or error) from error
+    return path
+
+
+def to_json(content: Any) -> bytes:
+    """Write a record as JSON; paths become texts."""
+    return (json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n").encode("utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read a record; None where there is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def begin_folder(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Make a folder for results, or go on with one that the same request left unfinished.
+
+    Raises
+    ------
+    OutputExists
+        `out` holds something else, and may not be replaced; it is replaced only where it holds results.
+    OutputFailed
+        No permission or no space.
+    """
+    asked = json.loads(to_json(request))
+    begun = read_json(out / UNFINISHED)
+    if begun == asked and not overwrite:
+        return
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        ours = begun is not None or (out / RUN).exists()
+        if not overwrite:
+            raise OutputExists(out)
+        if not ours:
+            raise OutputFailed(out, "what is there wasn't made by unstained, so it isn't replaced; choose another name")
+        remove(out)
+    write_json(out / UNFINISHED, asked)
+
+
+def finish_folder(out: Path, record: Mapping[str, Any]) -> None:
+    """Write a folder's record, and so say that all is there."""
+    write_json(out / RUN, record)
+    (out / UNFINISHED).unlink(missing_ok=True)
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder of ours.
+
+    Raises
+    ------
+    OutputFailed
+        It can't be deleted.
+    """
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise OutputFailed(folder, error.strerror or error) from error
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(texts: Iterable[str]) -> str:
+    """Hash a list of texts, such as the fingerprints of a plate's fields."""
+    return hashlib.sha256("\n".join(texts).encode("utf-8")).hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

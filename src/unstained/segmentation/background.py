@@ -1,0 +1,87 @@
+"""What a plane shows where no object is: its slow light, its noise; and coarse grids to estimate them on."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, grey_opening
+
+from unstained.arrays import Mask, Plane
+
+FINEST_SIGMA_PX = 3.0
+"""A Gaussian of this width, px of a coarse grid, is sampled well enough."""
+
+GAUSSIAN_MAD = 1.4826
+"""Standard deviation ÷ median absolute deviation of Gaussian noise."""
+
+
+def shrink(plane: NDArray[np.floating], step: int) -> Plane:
+    """Average blocks of `step` × `step` px of a plane (Y X); blocks cut by the edge average what they have."""
+    if step == 1:
+        return plane.astype(np.float32, copy=False)
+    padding = [(0, -size % step) for size in plane.shape]
+    padded = np.pad(plane, padding, mode="edge")
+    rows, columns = (size // step for size in padded.shape)
+    small: Plane = padded.reshape(rows, step, columns, step).mean(axis=(1, 3), dtype=np.float32)
+    return small
+
+
+def enlarge(small: Plane, step: int, shape: tuple[int, int]) -> Plane:
+    """Interpolate a plane made by `shrink` back to `shape` (Y X), linearly; constant beyond the outer centres."""
+    if step == 1:
+        return small
+    rows, columns = (_interpolation(size, old, step) for size, old in zip(shape, small.shape, strict=True))
+    large: Plane = (rows @ small.astype(np.float32)) @ columns.T
+    return large
+
+
+def _interpolation(size: int, old: int, step: int) -> NDArray[np.float32]:
+    """Weights (new, old) of linear interpolation between the centres of blocks."""
+    where = np.clip((np.arange(size) + 0.5) / step - 0.5, 0, old - 1)
+    below = np.minimum(where.astype(int), max(old - 2, 0))
+    weights = np.zeros((size, old), np.float32)
+    rows = np.arange(size)
+    weights[rows, below] = 1 - (where - below)
+    weights[rows, np.minimum(below + 1, old - 1)] += where - below
+    return weights
+
+
+def blur(plane: Plane, sigma_px: float) -> Plane:
+    """Gaussian blur of a plane (Y X), constant beyond its edges; wide ones on a coarse grid, where they are cheap."""
+    step = max(1, int(sigma_px / FINEST_SIGMA_PX))
+    coarse = gaussian_filter(shrink(plane, step), sigma_px / step, mode="nearest", truncate=3.0)
+    return enlarge(coarse, step, plane.shape)
+
+
+def local_mean(plane: Plane, inside: Mask, sigma_px: float) -> Plane:
+    """Gaussian-weighted mean (Y X) of the pixels `inside` alone, seen from every pixel.
+
+    Where none is near, it tends to the mean over all of them; 0 where none is inside at all. This is normalised
+    convolution (Knutsson & Westin 1993) with a weak pull towards the overall mean.
+    """
+    if not inside.any():
+        return np.zeros_like(plane)
+    overall = np.float32(plane[inside].mean())
+    pull = np.float32(1e-3)
+    weight = blur(inside.astype(np.float32), sigma_px) + pull
+    mean: Plane = (blur(np.where(inside, plane, 0), sigma_px) + pull * overall) / weight
+    return mean
+
+
+def estimate_background(plane: Plane, diameter_px: float) -> Plane:
+    """Estimate the light (Y X) under and between bright objects of about `diameter_px`.
+
+    A grey-value opening with a square of three diameters takes away whatever is smaller and brighter (the
+    "rolling ball" of Sternberg 1983 in its morphological form), on a grid where a diameter is about four px;
+    a Gaussian of the same width smooths what remains.
+    """
+    step = max(1, round(diameter_px / 4))
+    coarse = gaussian_filter(shrink(plane, step), 1.0, mode="nearest")
+    side = max(3, round(3 * diameter_px / step)) | 1
+    opened = grey_opening(coarse, size=(side, side), mode="nearest")
+    return enlarge(gaussian_filter(opened, side / 3, mode="nearest"), step, plane.shape)
+
+
+def robust_spread(values: NDArray[np.floating]) -> float:
+    """Standard deviation that outliers hardly move: 1.4826 × the median distance from the median."""
+    if not values.size:
+        return 0.0
+    return float(GAUSSIAN_MAD * np.median(np.abs(values - np.median(values))))

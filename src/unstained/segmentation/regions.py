@@ -1,0 +1,179 @@
+"""Regions of a mask: cleaned, split where objects touch, joined where one object was cut, measured by label."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, gaussian_filter, label, maximum_filter
+from skimage.measure import label as label_equal
+from skimage.segmentation import watershed
+
+from unstained.arrays import Labels, Mask, Plane
+
+
+def fill_holes(inside: Mask, largest_px: float) -> Mask:
+    """Fill the holes of a mask (Y X) of at most `largest_px` px that don't reach its edge."""
+    holes, count = label(~inside)
+    fillable = np.bincount(holes.ravel(), minlength=count + 1) <= largest_px
+    fillable[np.unique(np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]]))] = False
+    fillable[0] = False
+    filled: Mask = inside | fillable[holes]
+    return filled
+
+
+def drop_small(inside: Mask, smallest_px: float) -> Mask:
+    """Drop the connected regions of a mask (Y X) of fewer than `smallest_px` px."""
+    regions, count = label(inside)
+    large = np.bincount(regions.ravel(), minlength=count + 1) >= smallest_px
+    large[0] = False
+    kept: Mask = large[regions]
+    return kept
+
+
+def smooth_outline(inside: Mask, radius_px: float) -> Mask:
+    """Open a mask (Y X) with a disk, then blur and cut at one half: thin spurs and rough edges go."""
+    if radius_px >= 1:
+        eroded = distance_transform_edt(_framed(inside))[1:-1, 1:-1] > radius_px
+        inside = distance_transform_edt(~eroded) <= radius_px if eroded.any() else eroded
+    smooth: Mask = gaussian_filter(inside.astype(np.float32), max(radius_px, 0.5) / 2, mode="nearest") > 0.5
+    return smooth
+
+
+def _framed(inside: Mask) -> Mask:
+    """Repeat the edge pixels outwards once, so that objects cut by the edge aren't eroded from there."""
+    return np.pad(inside, 1, mode="edge")
+
+
+def inner_distance(inside: Mask) -> Plane:
+    """Distance (Y X), px, to the nearest pixel outside the mask."""
+    distance: Plane = distance_transform_edt(inside).astype(np.float32)
+    return distance
+
+
+def split_touching(inside: Mask, height: Plane, spacing_px: float, depth: float) -> Labels:
+    """Cut a mask (Y X) into one region per hill of `height` (Y X) by watershed.
+
+    Peaks nearer than `spacing_px` are one; two hills are joined unless the lower peak rises more than `depth`
+    above the pass between them (the h-maxima criterion, as persistence).
+    """
+    side = 2 * max(1, round(spacing_px)) + 1
+    peaks = inside & (height == maximum_filter(height, size=side, mode="nearest"))
+    seeds, count = label(peaks, structure=np.ones((3, 3)))
+    if not count:
+        return np.zeros(inside.shape, np.int32)
+    basins = watershed(-height, seeds, mask=inside).astype(np.int32)
+    pairs, passes = _passes(basins, height)
+    summit = np.zeros(count + 1, np.float32)
+    np.maximum.at(summit, basins.ravel(), height.ravel())
+    parent = np.arange(count + 1)
+    for (one, other), saddle in zip(pairs, passes, strict=True):          # from the highest pass downwards
+        high, low = sorted((_root(parent, one), _root(parent, other)), key=lambda root: -summit[root])
+        if summit[low] - saddle < depth:
+            parent[low] = high
+    return renumbered(_roots(parent)[basins])
+
+
+def join_convex(labels: Labels, plane: Plane, least_fill: float, largest_px: float, alike: float) -> Labels:
+    """Join touching regions (Y X) that together fill an ellipse, as one object that was cut does.
+
+    The measure is the union's area ÷ the area of the ellipse with its second moments: 1 for any ellipse, .9 for
+    two equal disks that touch. Joined are pairs of at least `least_fill` and at most `largest_px` px.
+    """
+    pairs, _ = _passes(labels, np.zeros(labels.shape, np.float32))
+    moments = _moments(labels)
+    order = np.argsort([-ellipse_fill(moments[one] + moments[other]) for one, other in pairs], kind="stable")
+    brightness = quantile_by_label(labels, plane, 0.5)
+    parent = np.arange(len(moments))
+    for one, other in pairs[order]:
+        dim, bright = sorted((brightness[one], brightness[other]))
+        if bright > alike * dim:
+            continue
+        first, second = _root(parent, one), _root(parent, other)
+        union = moments[first] + moments[second]
+        if first != second and union[0] <= largest_px and ellipse_fill(union) >= least_fill:
+            parent[second] = first
+            moments[first] = union
+    return renumbered(_roots(parent)[labels])
+
+
+def ellipse_fill(moments: NDArray[np.float64]) -> float:
+    """Area ÷ area of the ellipse with the same second moments, from sums of 1, y, x, y², x², yx."""
+    area, y, x, yy, xx, yx = moments
+    # 1/12: the second moment of a pixel about its own centre
+    var_y, var_x, both = yy / area - (y / area) ** 2 + 1 / 12, xx / area - (x / area) ** 2 + 1 / 12, yx / area - y * x / area**2
+    return float(area / (4 * np.pi * np.sqrt(max(var_y * var_x - both**2, 1e-12))))
+
+
+def _moments(labels: Labels) -> NDArray[np.float64]:
+    """Sums (label, 6) of 1, y, x, y², x², yx over the pixels of every label."""
+    y, x = np.nonzero(labels)
+    which = labels[y, x]
+    terms = (np.ones(len(y)), y, x, y * y, x * x, y * x)
+    return np.stack([np.bincount(which, term, minlength=int(labels.max()) + 1) for term in terms], axis=1)
+
+
+def _passes(labels: Labels, height: Plane) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Pairs (pair, 2) of labels that touch, and the highest pass between them, highest first."""
+    keys, values = [], []
+    count = np.int64(labels.max()) + 1
+    for one, other in ((np.s_[:-1, :], np.s_[1:, :]), (np.s_[:, :-1], np.s_[:, 1:])):
+        first, second = labels[one], labels[other]
+        touching = (first != second) & (first > 0) & (second > 0)
+        a, b = first[touching].astype(np.int64), second[touching].astype(np.int64)
+        keys.append(np.minimum(a, b) * count + np.maximum(a, b))
+        values.append(np.minimum(height[one][touching], height[other][touching]))
+    key, value = np.concatenate(keys), np.concatenate(values)
+    order = np.lexsort((-value, key))
+    key, first_of = np.unique(key[order], return_index=True)
+    passes = value[order][first_of]
+    downwards = np.argsort(-passes, kind="stable")
+    return np.stack([key // count, key % count], axis=1)[downwards], passes[downwards]
+
+
+def _root(parent: NDArray[np.int64], node: int) -> int:
+    while parent[node] != node:
+        node = int(parent[node])
+    return node
+
+
+def _roots(parent: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.array([_root(parent, node) for node in range(len(parent))])
+
+
+def largest_pieces(labels: Labels) -> Labels:
+    """Keep the largest connected piece of every label (Y X)."""
+    pieces = label_equal(labels, connectivity=1)
+    areas = np.bincount(pieces.ravel())
+    owner = np.zeros(len(areas), np.int64)
+    owner[pieces.ravel()] = labels.ravel()
+    best = np.lexsort((-areas, owner))
+    _, first = np.unique(owner[best], return_index=True)
+    keep = np.zeros(len(areas), bool)
+    keep[best[first]] = True
+    kept: Labels = np.where(keep[pieces], labels, 0).astype(np.int32)
+    return kept
+
+
+def keep_labels(labels: Labels, keep: NDArray[np.bool_]) -> Labels:
+    """Keep the labels (Y X) whose entry in `keep` (label 0..N) is true, renumbered 1..n."""
+    return renumbered(np.where(keep[labels], labels, 0))
+
+
+def renumbered(labels: NDArray[np.integer]) -> Labels:
+    """Number labels (Y X) 1..N in the order of their numbers, 0 staying background."""
+    present = np.bincount(labels.ravel()) > 0
+    present[0] = False
+    numbers = np.where(present, np.cumsum(present), 0)
+    again: Labels = numbers[labels].astype(np.int32)
+    return again
+
+
+def quantile_by_label(labels: Labels, plane: Plane, share: float) -> NDArray[np.float32]:
+    """Quantile of `plane` (Y X) over the pixels of every label 1..N; entry 0 is 0. Labels have no gaps."""
+    inside = labels > 0
+    which, values = labels[inside], plane[inside]
+    counts = np.bincount(which, minlength=1)
+    ends = np.cumsum(counts)
+    at = ends - counts + np.floor(share * np.maximum(counts - 1, 0)).astype(int)
+    ordered = values[np.lexsort((values, which))]
+    quantiles = np.zeros(len(counts), np.float32)
+    quantiles[1:] = ordered[at[1:]]
+    return quantiles

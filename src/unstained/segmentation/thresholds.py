@@ -1,0 +1,61 @@
+"""Thresholds between background and objects: one for a whole plane, or one for every place."""
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.filters import threshold_otsu
+
+from unstained.arrays import Mask, Plane
+from unstained.segmentation.background import local_mean, robust_spread
+
+MOST_SAMPLED = 250_000
+"""Pixels that a whole plane's statistics are taken from; more change nothing."""
+
+
+def sampled(plane: Plane) -> NDArray[np.float32]:
+    """Give evenly spread pixels of a plane (Y X), at most about `MOST_SAMPLED`."""
+    step = max(1, int(np.sqrt(plane.size / MOST_SAMPLED)))
+    return plane[::step, ::step].ravel()
+
+
+def normalise(plane: Plane) -> Plane:
+    """Bring the 1st percentile to 0 and the 99.8th to 1; a constant plane becomes 0.
+
+    All later steps are made of differences of such values, so the camera's gain and offset cancel.
+    """
+    low, high = np.percentile(sampled(plane), (1.0, 99.8))
+    if not high > low:
+        low, high = float(plane.min()), float(plane.max())
+    if not high > low:
+        return np.zeros(plane.shape, np.float32)
+    scaled: Plane = ((plane.astype(np.float64) - low) / (high - low)).astype(np.float32)
+    return scaled
+
+
+def compress(plane: Plane) -> Plane:
+    """Square root, with the sign kept: a few very bright objects then don't hide the others."""
+    rooted: Plane = np.sign(plane) * np.sqrt(np.abs(plane))
+    return rooted
+
+
+def global_threshold(plane: Plane) -> float:
+    """Find the value between background and objects of a plane (Y X) with a flat background near 0.
+
+    The larger of Otsu's threshold of the compressed values, and `NOISE` standard deviations of the background;
+    Otsu's alone cuts the noise in two where objects are few.
+    """
+    values = sampled(compress(plane))
+    threshold = float(threshold_otsu(values)) if values.min() < values.max() else float(values.max())
+    below = sampled(plane)[values <= threshold]
+    return max(threshold * abs(threshold), float(np.median(below)) + 3 * robust_spread(below))
+
+
+def local_threshold(plane: Plane, inside: Mask, sigma_px: float, level: float = 0.5) -> Plane:
+    """Threshold for every pixel (Y X): `level` of the way from the nearby background to the nearby objects.
+
+    `inside` is a first guess of the objects. One step of the intermeans method (Ridler & Calvard 1978), with
+    Gaussian-weighted means of width `sigma_px` in place of those of the whole plane.
+    """
+    dark = local_mean(plane, ~inside, sigma_px)
+    bright = local_mean(plane, inside, sigma_px)
+    between: Plane = dark + np.float32(level) * (bright - dark)
+    return between

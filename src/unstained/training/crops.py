@@ -1,0 +1,180 @@
+"""Crops for training, drawn from whole fields: place, turn, zoom and mirror in one interpolation.
+
+A turned or shrunk crop is sampled from the field itself, so its corners hold real pixels and no padding
+(the thesis, Fig. 7). The random draw (`draw_pose`, `draw_look`) is apart from its effect (`cut`, `change_look`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from unstained.arrays import Plane, Planes
+from unstained.settings import Settings
+
+Rng = np.random.Generator
+
+
+class CropSettings(Settings):
+    """How crops are drawn and varied; strengths of gain, bias and noise in units of the input's spread."""
+
+    side: int = Field(256, ge=16, multiple_of=16, description="side of a crop, px of the working grid")
+    foreground: float = Field(0.5, ge=0, le=1, description="share of crops that are centred near signal")
+    rotate: bool = Field(True, description="turn by any angle")
+    scale: float = Field(1.25, ge=1, le=2, description="zoom between 1/scale and scale")
+    flip: bool = Field(True, description="mirror and turn by right angles")
+    gain: float = Field(0.2, ge=0, lt=1, description="multiply the input by 1 ± gain")
+    bias: float = Field(0.1, ge=0, description="add up to ± bias to the input")
+    noise: float = Field(0.05, ge=0, description="add Gaussian noise of up to this σ to the input")
+    blur_px: float = Field(0.7, ge=0, description="blur the input by a Gaussian of up to this σ")
+
+
+PLAIN = CropSettings(foreground=0, rotate=False, scale=1, flip=False, gain=0, bias=0, noise=0, blur_px=0)
+"""No augmentation and no choice of place: the published FRM recipe."""
+
+
+@dataclass(frozen=True)
+class TrainingPlanes:
+    """One field, or the part of it that may be trained on, on the working grid and in network units."""
+
+    label_free: Tensor                      # (1 Y X)
+    stained: Tensor                         # (stain Y X)
+    foreground: NDArray[np.intp]            # (N 2): y, x of pixels with signal
+
+    @classmethod
+    def from_arrays(cls, label_free: Plane, stained: Planes, threshold: float = 0.25) -> "TrainingPlanes":
+        """Take (Y X) and (stain Y X); pixels above `threshold` (0 background, 1 bright) count as signal."""
+        signal = np.argwhere(stained.max(axis=0) > threshold)
+        return cls(torch.from_numpy(label_free.copy())[None], torch.from_numpy(stained.copy()), signal)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns, px."""
+        rows, columns = self.label_free.shape[-2:]
+        return rows, columns
+
+
+class Pose(NamedTuple):
+    """Where a crop lies in its field, and how it is turned."""
+
+    y: float                # centre, px
+    x: float
+    angle: float            # radians
+    scale: float            # field pixels per crop pixel
+    mirror: bool
+
+
+class Look(NamedTuple):
+    """How the input of a crop is changed."""
+
+    gain: float
+    bias: float
+    noise: float
+    blur_px: float
+
+
+def draw_pose(planes: TrainingPlanes, side: int, settings: CropSettings, rng: Rng) -> Pose:
+    """Draw a pose whose whole (turned, zoomed) square lies inside the field."""
+    scale = float(np.exp(rng.uniform(-1, 1) * np.log(settings.scale)))
+    angle = rng.uniform(0, 2 * np.pi) if settings.rotate else 0.0
+    if settings.flip and not settings.rotate:
+        angle = rng.integers(4) * np.pi / 2
+    scale, angle = _fit(planes.shape, side, scale, angle)
+    reach = half_extent(side, scale, angle)
+    centre = _near_signal(planes, side, rng) if rng.random() < settings.foreground else None
+    if centre is None:
+        centre = rng.uniform(0, planes.shape)
+    y, x = (
+        float(np.clip(at, min(reach, (size - 1) / 2), max(size - 1 - reach, (size - 1) / 2)))
+        for at, size in zip(centre, planes.shape, strict=True)
+    )
+    return Pose(y, x, angle, scale, mirror=bool(settings.flip and rng.random() < 0.5))
+
+
+def draw_look(settings: CropSettings, rng: Rng) -> Look:
+    """Draw how the input is changed."""
+    return Look(
+        gain=1 + settings.gain * rng.uniform(-1, 1),
+        bias=settings.bias * rng.uniform(-1, 1),
+        noise=settings.noise * rng.random(),
+        blur_px=settings.blur_px * rng.random(),
+    )
+
+
+def half_extent(side: int, scale: float, angle: float) -> float:
+    """Half the height and width of a turned square of `side` crop pixels, in field pixels."""
+    return (side - 1) / 2 * scale * float(abs(np.cos(angle)) + abs(np.sin(angle)))
+
+
+def cut(planes: Tensor, pose: Pose, side: int) -> Tensor:
+    """Sample a crop (C side side) from planes (C Y X), bilinearly, at one pose."""
+    rows, columns = planes.shape[-2:]
+    offsets = (torch.arange(side, dtype=torch.float32) - (side - 1) / 2) * pose.scale
+    v, u = torch.meshgrid(offsets, -offsets if pose.mirror else offsets, indexing="ij")
+    cos, sin = float(np.cos(pose.angle)), float(np.sin(pose.angle))
+    y = pose.y + sin * u + cos * v
+    x = pose.x + cos * u - sin * v
+    grid = torch.stack([2 * x / max(columns - 1, 1) - 1, 2 * y / max(rows - 1, 1) - 1], dim=-1)
+    crop = functional.grid_sample(
+        planes[None], grid[None].to(planes), mode="bilinear", padding_mode="reflection", align_corners=True
+    )
+    return crop[0]
+
+
+def change_look(label_free: Tensor, look: Look, rng: Rng) -> Tensor:
+    """Blur, scale, shift and add noise to an input crop (1 Y X)."""
+    out = label_free
+    if look.blur_px > 0.2:                  # below that, a blur is no blur
+        out = _blur(out, look.blur_px)
+    out = out * look.gain + look.bias
+    if look.noise:
+        noise = rng.standard_normal(out.shape, dtype=np.float32)
+        out = out + look.noise * torch.from_numpy(noise).to(out)
+    return out
+
+
+def draw_batch(
+    fields: Sequence[TrainingPlanes], size: int, settings: CropSettings, rng: Rng
+) -> tuple[Tensor, Tensor]:
+    """Draw `size` pairs: label-free (B 1 side side) and stained (B stain side side); large fields more often."""
+    areas = np.array([np.prod(field.shape) for field in fields], dtype=float)
+    inputs, targets = [], []
+    for index in rng.choice(len(fields), size=size, p=areas / areas.sum()):
+        field = fields[index]
+        pose = draw_pose(field, settings.side, settings, rng)
+        both = cut(torch.cat([field.label_free, field.stained]), pose, settings.side)
+        inputs.append(change_look(both[:1], draw_look(settings, rng), rng))
+        targets.append(both[1:])
+    return torch.stack(inputs), torch.stack(targets)
+
+
+def _near_signal(planes: TrainingPlanes, side: int, rng: Rng) -> NDArray[np.float64] | None:
+    if not len(planes.foreground):
+        return None
+    jitter = rng.uniform(-side / 4, side / 4, size=2)
+    centre: NDArray[np.float64] = planes.foreground[rng.integers(len(planes.foreground))] + jitter
+    return centre
+
+
+def _fit(shape: tuple[int, int], side: int, scale: float, angle: float) -> tuple[float, float]:
+    """Turn by a right angle, then zoom in, where the square would stick out of the field."""
+    room = (min(shape) - 1) / 2
+    if half_extent(side, scale, angle) > room:
+        angle = round(angle / (np.pi / 2)) * np.pi / 2
+    if half_extent(side, scale, angle) > room:
+        scale = room / ((side - 1) / 2)
+    return scale, angle
+
+
+def _blur(plane: Tensor, sigma_px: float) -> Tensor:
+    taps = torch.exp(-0.5 * (torch.arange(-2, 3, dtype=torch.float32) / sigma_px) ** 2)
+    taps = (taps / taps.sum()).to(plane)
+    padded = functional.pad(plane[None], (2, 2, 2, 2), mode="reflect")
+    across = functional.conv2d(padded, taps.view(1, 1, 1, 5))
+    return functional.conv2d(across, taps.view(1, 1, 5, 1))[0]

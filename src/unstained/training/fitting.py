@@ -1,0 +1,286 @@
+"""Fit a network to pairs of planes: the step is ours, the loop (devices, precision, resuming) is Lightning's."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import lightning.pytorch as lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from pydantic import Field, model_validator
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset
+
+from unstained.networks.unet import UNet, UNetSettings
+from unstained.settings import Settings
+from unstained.training.crops import PLAIN, CropSettings, TrainingPlanes, draw_batch
+from unstained.training.losses import correlations, named_loss
+
+Batch = tuple[Tensor, Tensor]
+
+
+class TrainingSettings(Settings):
+    """How a network is trained; the defaults are the recipe for 2–20 fields and a laptop."""
+
+    network: UNetSettings = UNetSettings(batch_norm=True, residual=True, dropout=False)
+    crops: CropSettings = CropSettings()
+    loss: str = Field("mse+pearson", description="mse, bce, pearson, or a weighted sum like mse+0.5*pearson")
+    optimiser: Literal["adamw", "sgd", "adadelta"] = "adamw"
+    learning_rate: float = Field(3e-3, gt=0, description="the peak of the one-cycle schedule; constant for adadelta")
+    weight_decay: float = Field(1e-2, ge=0)
+    batch: int = Field(4, ge=1, description="crops per step")
+    average: float = Field(0.99, ge=0, lt=1, description="decay of the running average of the weights; 0 = off")
+    average_flips: bool = Field(True, description="predict four mirror images and average")
+    working_scale: float | None = Field(None, gt=0, le=1, description="shrink images by this; null = found from the stain")
+    minutes: float | None = Field(None, gt=0, description="time to spend; turned into steps after a timed warm-up")
+    steps: int | None = Field(None, ge=1, description="steps to take; the same steps and seed give the same weights")
+    seed: int = 0
+    patience: int = Field(8, ge=1, description="stop after this many validations without gain")
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if self.minutes is not None and self.steps is not None:
+            raise ValueError("give minutes or steps, not both")
+        return self
+
+
+FRM = TrainingSettings(
+    network=UNetSettings(ending="frm"), crops=PLAIN, loss="mse", optimiser="adadelta", learning_rate=1.0,
+    weight_decay=0.0, batch=32, average=0.0, average_flips=False, working_scale=1.0,
+)
+"""The published FRM recipe: thesis U-Net, Adadelta, MSE, no augmentation, full resolution (LaChance & Cohen 2020)."""
+
+RECIPES = {"default": TrainingSettings(), "frm": FRM}
+
+VALIDATIONS = 20
+"""How often a training is validated."""
+
+
+class Progress(NamedTuple):
+    """One line of a training's course; what isn't known yet is None."""
+
+    step: int
+    steps: int
+    loss: float
+    crops_per_s: float
+    pcc: float | None               # of the validation regions, mean over stains
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training gives."""
+
+    network: UNet
+    course: tuple[Progress, ...]
+    settings: TrainingSettings          # with the steps that were taken
+    pcc: float | None                   # of the kept weights on the validation regions
+
+
+class Crops(IterableDataset[Batch]):
+    """Endless batches of crops; batch n depends on the seed, the process and n alone, so a resumed run repeats it."""
+
+    def __init__(self, fields: Sequence[TrainingPlanes], settings: TrainingSettings, rank: int, start: int) -> None:
+        self.fields, self.settings, self.rank, self.start = fields, settings, rank, start
+
+    def __iter__(self) -> Iterator[Batch]:
+        step = self.start
+        while True:
+            rng = np.random.default_rng([self.settings.seed, self.rank, step])
+            yield draw_batch(self.fields, self.settings.batch, self.settings.crops, rng)
+            step += 1
+
+
+class Fitting(lightning.LightningModule):
+    """One optimisation step of a stain network, and its validation on whole regions."""
+
+    def __init__(
+        self,
+        network: UNet,
+        settings: TrainingSettings,
+        train: Sequence[TrainingPlanes],
+        validation: Sequence[TrainingPlanes],
+        tell: Callable[[Progress], None],
+    ) -> None:
+        super().__init__()
+        self.network, self.settings, self.tell = network, settings, tell
+        self.train_fields, self.validation_fields = train, validation
+        self.loss = named_loss(settings.loss)
+        self.course: list[Progress] = []
+        self.best: tuple[float, dict[str, Tensor]] | None = None
+        self.pcc: float | None = None
+        self._mark = (0, time.perf_counter())
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        crops = Crops(self.train_fields, self.settings, self.global_rank, self.global_step)
+        return DataLoader(crops, batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        whole = [(field.label_free[None], field.stained[None]) for field in map(even_sides, self.validation_fields)]
+        return DataLoader(whole, batch_size=None)  # type: ignore[arg-type]
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        label_free, stained = batch                                 # (B 1 Y X), (B stain Y X)
+        planes = label_free.contiguous(memory_format=torch.channels_last)
+        return self.loss(self.network(planes), stained)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        every = max(1, (self.settings.steps or 1) // 200)
+        if self.global_step % every == 0 or self.global_step == self.settings.steps:
+            self._record(float(outputs["loss"]))
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        label_free, stained = batch
+        r, contrast = correlations(self.network(label_free), stained)
+        self._seen.append((r * contrast).sum() / contrast.sum().clamp(min=1))
+
+    def on_validation_epoch_start(self) -> None:
+        self._seen: list[Tensor] = []
+
+    def on_validation_epoch_end(self) -> None:
+        self.pcc = float(torch.stack(self._seen).mean())
+        self.log("validation_pcc", self.pcc, sync_dist=True)
+        if self.best is None or self.pcc > self.best[0]:
+            weights = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+            self.best = (self.pcc, weights)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["unstained"] = {"best": self.best, "course": [list(line) for line in self.course]}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        kept = checkpoint["unstained"]
+        self.best = kept["best"] and tuple(kept["best"])
+        self.course = [Progress(*line) for line in kept["course"]]
+
+    def configure_optimizers(self) -> Any:
+        return _optimiser(self.network, self.settings)
+
+    def _record(self, loss: float) -> None:
+        then, before = self._mark
+        now = time.perf_counter()
+        rate = (self.global_step - then) * self.settings.batch / max(now - before, 1e-9)
+        self._mark = (self.global_step, now)
+        line = Progress(self.global_step, self.settings.steps or 0, loss, rate, self.pcc)
+        self.course.append(line)
+        self.tell(line)
+
+
+def fit(
+    train: Sequence[TrainingPlanes],
+    validation: Sequence[TrainingPlanes],
+    settings: TrainingSettings,
+    *,
+    start: UNet | None = None,
+    folder: Path | None = None,
+    tell: Callable[[Progress], None] = lambda _: None,
+    **devices: Any,
+) -> Fitted:
+    """Train a network on regions of fields, all on one working grid.
+
+    Parameters
+    ----------
+    train, validation
+        Regions as (1 Y X) and (stain Y X); without validation the last weights are kept.
+    start
+        Network whose weights are the starting point (transfer learning).
+    folder
+        Where an interrupted training leaves its state and is taken up again.
+    tell
+        Called with each line of progress.
+    devices
+        Passed to Lightning's Trainer: `accelerator`, `devices`, `strategy`, `precision`, `num_nodes`.
+    """
+    lightning.seed_everything(settings.seed, verbose=False)
+    network = UNet(settings.network)
+    if start is not None:
+        network.load_state_dict(start.state_dict())
+    network = network.to(memory_format=torch.channels_last)
+    settings = settings if settings.steps else settings.model_copy(
+        update={"steps": steps_in(settings.minutes or 10.0, network, train, validation, settings), "minutes": None}
+    )
+    fitting = Fitting(network, settings, train, validation, tell)
+    trainer = _trainer(settings, bool(validation), folder, devices)
+    unfinished = folder / "last.ckpt" if folder else None
+    resume = str(unfinished) if unfinished and unfinished.exists() else None
+    trainer.fit(fitting, ckpt_path=resume, weights_only=True)
+    if fitting.best is not None:
+        network.load_state_dict(fitting.best[1])
+    return Fitted(network.cpu().eval(), tuple(fitting.course), settings, fitting.best[0] if fitting.best else None)
+
+
+def steps_in(
+    minutes: float,
+    network: UNet,
+    train: Sequence[TrainingPlanes],
+    validation: Sequence[TrainingPlanes],
+    settings: TrainingSettings,
+) -> int:
+    """Count the steps that fit into `minutes` here, validations included, from a few timed steps on a copy."""
+    copy = UNet(settings.network).to(memory_format=torch.channels_last)
+    copy.load_state_dict(network.state_dict())
+    trial = Fitting(copy, settings.model_copy(update={"steps": 10}), train, validation, lambda _: None)
+    optimiser = _optimiser(copy, trial.settings)["optimizer"]
+    times = []
+    for batch, _ in zip(trial.train_dataloader(), range(4), strict=False):
+        began = time.perf_counter()
+        trial.training_step(batch, 0).backward()                # type: ignore[no-untyped-call]
+        optimiser.step()
+        times.append(time.perf_counter() - began)
+    per_step = float(np.median(times[1:]))
+    return max(1, int((minutes * 60 - VALIDATIONS * _validation_time(trial)) / per_step))
+
+
+def _validation_time(fitting: Fitting) -> float:
+    began = time.perf_counter()
+    with torch.inference_mode():
+        for label_free, _ in fitting.val_dataloader():
+            fitting.network(label_free)
+    return time.perf_counter() - began
+
+
+def _trainer(
+    settings: TrainingSettings, validated: bool, folder: Path | None, devices: dict[str, Any]
+) -> lightning.Trainer:
+    steps = settings.steps or 1
+    callbacks: list[lightning.Callback] = []
+    if settings.average:
+        callbacks.append(EMAWeightAveraging(decay=settings.average))
+    if validated:
+        callbacks.append(EarlyStopping("validation_pcc", mode="max", patience=settings.patience))
+    if folder is not None:
+        callbacks.append(ModelCheckpoint(folder, save_last=True, save_top_k=0, every_n_train_steps=max(1, steps // 20)))
+    every = max(1, steps // VALIDATIONS)
+    return lightning.Trainer(
+        max_steps=steps, callbacks=callbacks, logger=False, enable_progress_bar=False, enable_model_summary=False,
+        enable_checkpointing=folder is not None, val_check_interval=every if validated else None,
+        check_val_every_n_epoch=None, limit_val_batches=None if validated else 0, num_sanity_val_steps=0,
+        gradient_clip_val=1.0 if settings.optimiser == "adamw" else None, **devices,
+    )
+
+
+def _optimiser(network: UNet, settings: TrainingSettings) -> Any:
+    weights, rate, steps = network.parameters(), settings.learning_rate, settings.steps or 1
+    if settings.optimiser == "adadelta":
+        return {"optimizer": torch.optim.Adadelta(weights, lr=rate, rho=0.95, weight_decay=settings.weight_decay)}
+    if settings.optimiser == "sgd":
+        chosen: torch.optim.Optimizer = torch.optim.SGD(
+            weights, lr=rate, momentum=0.9, nesterov=True, weight_decay=settings.weight_decay
+        )
+    else:
+        chosen = torch.optim.AdamW(weights, lr=rate, weight_decay=settings.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(chosen, max_lr=rate, total_steps=steps + 1, pct_start=0.2)
+    return {"optimizer": chosen, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def even_sides(field: TrainingPlanes, multiple: int = 64) -> TrainingPlanes:
+    """Crop a region to sides that any network takes, or mirror it up to the least such side."""
+    rows, columns = (size // multiple * multiple or multiple for size in field.shape)
+    short = (0, max(0, columns - field.shape[1]), 0, max(0, rows - field.shape[0]))
+    label_free, stained = (
+        functional.pad(planes[None], short, mode="replicate")[0, :, :rows, :columns]
+        for planes in (field.label_free, field.stained)
+    )
+    return TrainingPlanes(label_free, stained, field.foreground)

@@ -1,0 +1,80 @@
+"""Losses between predicted and real stains (B stain Y X), each one number; sums of them by name.
+
+`"mse+pearson"` adds two; `"mse+0.5*pearson"` weighs one. Pearson: r per crop and stain, as (1 − r) / 2;
+crops without contrast in the real stain are skipped.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from unstained.errors import BadSettings, listed
+
+Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+FLAT = 1e-6
+"""Variance below which a crop counts as constant, network units squared."""
+
+
+def mse(predicted: Tensor, real: Tensor) -> Tensor:
+    """Mean squared error."""
+    return functional.mse_loss(predicted, real)
+
+
+def bce(predicted: Tensor, real: Tensor) -> Tensor:
+    """Binary cross-entropy between logits and a target of 0 and 1."""
+    return functional.binary_cross_entropy_with_logits(predicted, real)
+
+
+def pearson(predicted: Tensor, real: Tensor) -> Tensor:
+    """(1 − r) / 2, with r the Pearson correlation of each crop and stain; 0 at best, 1 at worst."""
+    correlation, contrast = correlations(predicted, real)
+    loss = (1 - correlation) / 2
+    return (loss * contrast).sum() / contrast.sum().clamp(min=1)
+
+
+def correlations(predicted: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+    """Pearson r of each crop and stain (B stain), and 1 where the real one has any contrast."""
+    predicted = predicted.flatten(2) - predicted.flatten(2).mean(-1, keepdim=True)
+    real = real.flatten(2) - real.flatten(2).mean(-1, keepdim=True)
+    spread = predicted.square().mean(-1) * real.square().mean(-1)
+    r = (predicted * real).mean(-1) / torch.sqrt(spread + FLAT**2)
+    return r, (real.square().mean(-1) > FLAT).to(r)
+
+
+LOSSES: dict[str, Loss] = {loss.__name__: loss for loss in (mse, bce, pearson)}
+
+
+def named_loss(name: str) -> Loss:
+    """Make a loss from a name like `mse`, `mse+pearson` or `mse+0.5*pearson`.
+
+    Raises
+    ------
+    BadSettings
+        A part isn't a loss, or its weight isn't a positive number.
+    """
+    parts = [_weighted(part.strip(), name) for part in name.split("+")]
+
+    def total(predicted: Tensor, real: Tensor) -> Tensor:
+        return torch.stack([weight * loss(predicted, real) for weight, loss in parts]).sum()
+
+    return total
+
+
+def is_camera_unit_free(name: str) -> bool:
+    """Tell whether a loss leaves gain and offset of the output undetermined (Pearson alone)."""
+    return {part.split("*")[-1].strip() for part in name.split("+")} == {"pearson"}
+
+
+def _weighted(part: str, name: str) -> tuple[float, Loss]:
+    weight, _, loss = part.rpartition("*")
+    try:
+        factor = float(weight) if weight else 1.0
+    except ValueError:
+        factor = -1.0
+    if loss not in LOSSES or factor <= 0:
+        raise BadSettings("loss", f"{name!r} is not a sum of losses like 'mse+0.5*pearson'", known=LOSSES)
+    return factor, LOSSES[loss]

@@ -1,0 +1,119 @@
+"""From pairs to a finished model: the network is fitted, its units are set, its card is written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unstained.errors import WrongModel
+from unstained.networks.bundle import Model, ModelCard
+from unstained.networks.normalisation import StainScale
+from unstained.plates.plate import Plate
+from unstained.plates.splitting import Split
+from unstained.training.course import course_files
+from unstained.training.crops import TrainingPlanes
+from unstained.training.fitting import Fitted, Progress, TrainingSettings, even_sides, fit
+from unstained.training.losses import is_camera_unit_free
+from unstained.training.pairs import Grid, Pairs
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a model is about: a stain, and the channels that it is learnt from."""
+
+    name: str
+    stain: str
+    input: str
+    target: str
+    licence: str = ""
+    attribution: str = ""
+
+    @property
+    def channels(self) -> tuple[str, str]:
+        """Label-free, then stained."""
+        return self.input, self.target
+
+
+def grid_for(plate: Plate, settings: TrainingSettings, start: Model | None) -> Grid:
+    """Choose the working grid; going on from a model, cells get the size at which it knows them.
+
+    Where both pixel sizes are known they decide, else the typical object's size does.
+    """
+    if start is None:
+        return Grid(scale=settings.working_scale)
+    card = start.card
+    if settings.working_scale is None and card.pixel_size_um and plate.pixel_size_um:
+        scale = card.working_scale * plate.pixel_size_um / card.pixel_size_um
+        return Grid(card.normalisation, scale=min(1.0, scale))
+    if settings.working_scale is None and card.object_diameter_px:
+        return Grid(card.normalisation, diameter_px=card.object_diameter_px * card.working_scale)
+    return Grid(card.normalisation, scale=settings.working_scale or card.working_scale)
+
+
+def fit_model(
+    subject: Subject,
+    pairs: Pairs,
+    settings: TrainingSettings,
+    *,
+    start: Model | None = None,
+    folder: Path | None = None,
+    tell: Callable[[Progress], None] = lambda _: None,
+    **devices: Any,
+) -> tuple[Model, Fitted]:
+    """Fit a network to pairs; gives a model whose card still lacks plate and split (`with_origin`)."""
+    if start is not None:
+        if start.card.stains != (subject.stain,):
+            raise WrongModel(f"{start.name} predicts {', '.join(start.card.stains)}; it can't go on with {subject.stain}")
+        settings = settings.model_copy(update={"network": start.card.network})
+    fitted = fit(
+        pairs.train, pairs.validation, settings, start=start.network if start else None,
+        folder=folder, tell=tell, **devices,
+    )
+    scales = pairs.scales
+    if is_camera_unit_free(settings.loss):
+        scales = tuple(camera_scale(fitted, pairs.train, index, scale) for index, scale in enumerate(scales))
+    card = ModelCard(
+        name=subject.name, stains=(subject.stain,), input=subject.input, targets=(subject.target,),
+        units="probability" if "bce" in settings.loss else "camera",
+        working_scale=pairs.working_scale, object_diameter_px=pairs.object_diameter_px,
+        network=fitted.settings.network, scales=scales, average_flips=settings.average_flips,
+        metrics={"validation_pcc": fitted.pcc}, training=_training_record(fitted, pairs, start),
+        licence=subject.licence, attribution=subject.attribution,
+    )
+    return Model(card, fitted.network, course_files(fitted.course)), fitted
+
+
+def with_origin(model: Model, plate: Plate, split: Split, pairs: Pairs, grid: Grid) -> Model:
+    """Write into the card which plate and regions a model comes from."""
+    card = model.card.model_copy(update={
+        "pixel_size_um": plate.pixel_size_um, "normalisation": grid.normalisation, "split": split.to_json(),
+        "fingerprints": {role: dict(found) for role, found in pairs.fingerprints.items()},
+    })
+    return Model(card, model.network, model.extras)
+
+
+def camera_scale(fitted: Fitted, train: tuple[TrainingPlanes, ...], index: int, scale: StainScale) -> StainScale:
+    """Fit gain and offset of a network that was trained on correlation alone, on its training regions.
+
+    Least squares of the real stain on the predicted one; the network's sign is kept, so the gain stays positive.
+    """
+    predicted, real = [], []
+    with torch.inference_mode():
+        for field in map(even_sides, train):
+            predicted.append(fitted.network(field.label_free[None])[0, index].numpy().ravel())
+            real.append(field.stained[index].numpy().ravel())
+    x, y = np.concatenate(predicted), np.concatenate(real)
+    gain = max(float(np.cov(x, y)[0, 1] / max(x.var(ddof=1), 1e-12)), 1e-6)
+    offset = float(y.mean() - gain * x.mean())
+    return StainScale(offset=scale.offset + scale.gain * offset, gain=scale.gain * gain)
+
+
+def _training_record(fitted: Fitted, pairs: Pairs, start: Model | None) -> dict[str, Any]:
+    return {
+        **fitted.settings.model_dump(mode="json"),
+        "from": start.name if start else None,
+        "shifts": {name: {"dy": s.dy, "dx": s.dx, "reliable": s.reliable} for name, s in pairs.shifts.items()},
+    }

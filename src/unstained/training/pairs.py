@@ -1,0 +1,156 @@
+"""From a split plate to pairs that a network can learn from: one working grid, one scale, channels in register."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.ndimage import shift
+from skimage.filters import threshold_otsu
+
+from unstained.arrays import Plane
+from unstained.errors import BadInput
+from unstained.networks.normalisation import Normalisation, StainScale
+from unstained.networks.resampling import network_plane, resample, working_shape
+from unstained.plates.plate import FieldName, Plate, fingerprint
+from unstained.plates.quality import ChannelShift, channel_shift
+from unstained.plates.splitting import Region, Split
+from unstained.segmentation.nuclei import estimate_diameter
+from unstained.training.crops import TrainingPlanes
+
+WORKING_DIAMETER_PX = 17.0
+"""The working grid shows the stain's typical object at this size: enough for its shape, no more to compute."""
+
+SIGNAL = 0.25
+"""Network units (0 background, 1 bright) above which a pixel counts as signal."""
+
+STAIN_RANGE = (1.0, 99.9)
+"""Percentiles of the training stain that become 0 and 1 in network units."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """On what grid and scale a network sees fields."""
+
+    normalisation: Normalisation = Normalisation()
+    scale: float | None = None                              # shrink by this; None = found from the stain
+    diameter_px: float = WORKING_DIAMETER_PX                # then its typical object gets this size
+
+    def scale_for(self, object_diameter_px: float | None) -> float:
+        """Working-grid pixels per field pixel; 1 where neither scale nor object size is known."""
+        if self.scale is not None:
+            return self.scale
+        return min(1.0, self.diameter_px / object_diameter_px) if object_diameter_px else 1.0
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """All that a training needs of a plate, and what was found on the way."""
+
+    train: tuple[TrainingPlanes, ...]
+    validation: tuple[TrainingPlanes, ...]
+    scales: tuple[StainScale, ...]
+    working_scale: float
+    object_diameter_px: float | None
+    shifts: Mapping[str, ChannelShift] = field(default_factory=dict)
+    fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """Say what was found, for a log."""
+        size = f"{self.object_diameter_px:.0f} px" if self.object_diameter_px else "not found"
+        told = [f"typical object {size}; the network sees images shrunk to {self.working_scale:.2f} of their size"]
+        for name, found in self.shifts.items():
+            moved = "corrected for training" if found.reliable else "not clear enough to correct"
+            told.append(f"{name}: stain lies {found.dy:+.1f}, {found.dx:+.1f} px (y, x) off the input; {moved}")
+        return told
+
+
+def make_pairs(
+    plate: Plate, split: Split, channels: Sequence[str], grid: Grid = Grid(), *, binary: bool = False
+) -> Pairs:
+    """Read the training and validation regions of a plate; no stain of a test region is looked at.
+
+    `channels` are the label-free one, then the stained ones. A `binary` target is 1 where the stain is above
+    Otsu's threshold of the training regions, else 0; its scale is that of a probability.
+
+    Raises
+    ------
+    BadInput
+        No region to train on, or a stain without any contrast.
+    """
+    if not split.train:
+        raise BadInput("nothing is left to train on; name fewer --test and --validation wells")
+    label_free, *targets = channels
+    stained = [_stains(plate, region, targets) for region in split.train]
+    scales = tuple(_stain_scale([planes[index] for planes in stained], name) for index, name in enumerate(targets))
+    diameter = _typical_diameter([planes[0] for planes in stained])
+    shifts = {name: _shift(plate, name, label_free, targets[0]) for name in _fields((*split.train, *split.validation))}
+    levels = tuple(_otsu(planes, scale) for planes, scale in zip(zip(*stained, strict=True), scales, strict=True))
+    recipe = _Recipe(tuple(channels), scales, grid, grid.scale_for(diameter), levels if binary else None)
+    return Pairs(
+        train=tuple(_training_planes(plate, region, recipe, shifts[region.field]) for region in split.train),
+        validation=tuple(_training_planes(plate, region, recipe, shifts[region.field]) for region in split.validation),
+        scales=(StainScale(),) * len(targets) if binary else scales,
+        working_scale=recipe.zoom,
+        object_diameter_px=diameter,
+        shifts={str(name): found for name, found in shifts.items()},
+        fingerprints={
+            role: {str(name): fingerprint(plate.read(name, label_free)) for name in _fields(split.regions(role))}
+            for role in ("train", "validation", "test")
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    channels: tuple[str, ...]
+    scales: tuple[StainScale, ...]
+    grid: Grid
+    zoom: float
+    levels: tuple[float, ...] | None            # network units above which a binary target is 1
+
+
+def _training_planes(plate: Plate, region: Region, recipe: _Recipe, found: ChannelShift) -> TrainingPlanes:
+    label_free, *targets = recipe.channels
+    whole = network_plane(plate.read(region.field, label_free), recipe.grid.normalisation, recipe.zoom)
+    stained = []
+    for index, (name, scale) in enumerate(zip(targets, recipe.scales, strict=True)):
+        plane = np.asarray(plate.read(region.field, name), dtype=np.float32)
+        if found.reliable:
+            plane = shift(plane, (-found.dy, -found.dx), order=1, mode="nearest")
+        scaled = scale.apply(resample(plane, working_shape(plane.shape, recipe.zoom)))
+        stained.append(scaled if recipe.levels is None else (scaled > recipe.levels[index]).astype(np.float32))
+    rows, columns = (slice(round(start * recipe.zoom), round(stop * recipe.zoom)) for start, stop in region[1:])
+    return TrainingPlanes.from_arrays(whole[rows, columns], np.stack(stained)[:, rows, columns], SIGNAL)
+
+
+def _stains(plate: Plate, region: Region, targets: Sequence[str]) -> list[Plane]:
+    rows, columns = (slice(*limits) for limits in region[1:])
+    return [np.asarray(plate.read(region.field, name), dtype=np.float32)[rows, columns] for name in targets]
+
+
+def _stain_scale(planes: Sequence[Plane], name: str) -> StainScale:
+    values = np.concatenate([plane[::2, ::2].ravel() for plane in planes])
+    low, high = np.percentile(values, STAIN_RANGE)
+    if not high > low:
+        raise BadInput(f"channel {name!r} has no contrast in the training fields (all values near {low:g})")
+    return StainScale(offset=float(low), gain=float(high - low))
+
+
+def _otsu(planes: Sequence[Plane], scale: StainScale) -> float:
+    return float(threshold_otsu(np.concatenate([scale.apply(plane)[::2, ::2].ravel() for plane in planes])))
+
+
+def _typical_diameter(planes: Sequence[Plane]) -> float | None:
+    found = [diameter for diameter in map(estimate_diameter, planes) if diameter]
+    return float(np.median(found)) if found else None
+
+
+def _shift(plate: Plate, name: FieldName, label_free: str, target: str) -> ChannelShift:
+    return channel_shift(
+        np.asarray(plate.read(name, label_free), dtype=np.float32),
+        np.asarray(plate.read(name, target), dtype=np.float32),
+    )
+
+
+def _fields(regions: Sequence[Region]) -> tuple[FieldName, ...]:
+    return tuple(dict.fromkeys(region.field for region in regions))
