@@ -6,7 +6,7 @@ VENV ?= .venv
 WORKERS ?= 2
 OUT ?= demo
 PY := $(VENV)/bin/python
-PIP := PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install -q -c constraints.txt
+PIP := PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install -qq -c constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest
 DESCRIBED := pyproject.toml constraints.txt src/unstained/version.py
 

@@ -40,7 +40,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "narrow network": {"network": {"width": 24}},
     "pearson loss": {"loss": "mse"},
     "foreground crops": {"crops": {"foreground": 0.0}},
-    "free rotation and zoom": {"crops": {"rotate": False, "scale": 1.0}},
+    "free rotation and zoom": {"crops": {"rotate_deg": 0.0, "scale": 1.0}},
     "gain, bias, noise, blur": {"crops": {"gain": 0.0, "bias": 0.0, "noise": 0.0, "blur_px": 0.0}},
     "averaged weights": {"average": 0.0},
     "averaged flips": {"average_flips": False},

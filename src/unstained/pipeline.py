@@ -2,35 +2,39 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+from lightning.pytorch.utilities import rank_zero_only
 
-from unstained.errors import BadInput, MissingChannel, OutputExists, WrongModel, refuse_existing
-from unstained.measurement.evaluation import Evaluation, EvaluationSettings, evaluate_plate, model_card
-from unstained.measurement.objects import measure_objects
-from unstained.measurement.wells import field_table, well_table, write_tables
+from unstained.errors import BadInput, MissingChannel, OutputExists, refuse_existing
+from unstained.measurement.evaluation import Choice, Evaluation, EvaluationSettings, evaluate_plate
+from unstained.measurement.plates import MEASURED, Tables, measure_plate, stored_tables
+from unstained.measurement.wells import write_tables
 from unstained.networks.bundle import Model, load_model_bundle, save_model
+from unstained.plates.foreign import is_ours
+from unstained.plates.importing import import_plate
 from unstained.plates.plate import FieldName, Plate, open_plate
 from unstained.plates.quality import overlapping_fields
 from unstained.plates.splitting import Split, split_plate
 from unstained.prediction.labeller import Labeller
 from unstained.prediction.plates import PlateSettings, predict_plate
 from unstained.provenance import (
+    RUN,
     begin_folder,
-    digest,
     finish_folder,
+    keep_if_same,
+    plate_record,
     read_json,
-    remove,
+    record_in_plate,
     run_path,
     run_record,
     to_json,
     write_json,
 )
 from unstained.report.page import write_report
-from unstained.segmentation.nuclei import NucleiSettings, segment_nuclei
 from unstained.training.fitting import Progress, TrainingSettings
 from unstained.training.models import Subject, fit_model, grid_for, with_origin
 from unstained.training.pairs import make_pairs
@@ -53,9 +57,17 @@ class HeldOut:
 class Telling:
     """Whom to tell what while work goes on."""
 
-    progress: Callable[[Progress], None] = lambda _: None
+    training: Callable[[], AbstractContextManager[Callable[[Progress], None]]] = lambda: nullcontext(lambda _: None)
+    counting: Callable[[str], AbstractContextManager[Count]] = lambda _: nullcontext(lambda _done, _whole: None)
     note: Callable[[str], None] = lambda _: None
     caution: Callable[[str], None] = lambda _: None
+
+    def all(self, *, cautions: Sequence[str], notes: Sequence[str]) -> None:
+        """Tell several lines."""
+        for line in cautions:
+            self.caution(line)
+        for line in notes:
+            self.note(line)
 
 
 def train(
@@ -72,8 +84,8 @@ def train(
 ) -> Model:
     """Split a plate, fit a model and save it at `out`; `start` names a model to go on from.
 
-    Interrupted, the same call goes on where it stopped; asked for something else, it begins anew.
-    `devices` goes to Lightning's Trainer.
+    Interrupted, the same call goes on where it stopped; a call for something else begins anew. `devices` goes
+    to Lightning's Trainer.
 
     Raises
     ------
@@ -83,23 +95,24 @@ def train(
     refuse_existing(out, overwrite)
     _need_channels(plate, *subject.channels)
     begin = load_model_bundle(start) if start is not None else None
-    request = {"subject": vars(subject), "settings": settings.model_dump(mode="json"),
-               "held_out": vars(held_out), "from": None if begin is None else begin.card.weights_sha256}
-    record = run_record("train", request, {"plate": plate_record(plate, *subject.channels)})
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    _go_on_or_begin(unfinished, {**request, "plate": record["inputs"]["plate"]})
     split = split_for(plate, subject.input, held_out, settings.seed)
     grid = grid_for(plate, settings, begin)
+    record = run_record(
+        "train",
+        {**vars(subject), **vars(held_out), **settings.model_dump(mode="json")},
+        {"plate": plate_record(plate, *subject.channels), "from": begin and begin.card.weights_sha256},
+    )
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    keep_if_same(unfinished, {name: record[name] for name in ("settings", "inputs", "version")})
     pairs = make_pairs(plate, split, subject.channels, grid, binary="bce" in settings.loss)
-    for line in split.warnings:
-        telling.caution(line)
-    for line in pairs.lines():
-        telling.note(line)
-    model, _ = fit_model(subject, pairs, settings, start=begin, folder=unfinished, tell=telling.progress, **devices)
+    telling.all(cautions=split.warnings, notes=pairs.lines())
+    with telling.training() as tell:
+        model, _ = fit_model(subject, pairs, settings, start=begin, folder=unfinished, tell=tell, **devices)
     model = with_origin(model, plate, split, pairs, grid)
-    model = Model(model.card, model.network, {**model.extras, "run.json": to_json(record)})
-    save_model(model, out, overwrite=overwrite)
-    shutil.rmtree(unfinished, ignore_errors=True)
+    model = Model(model.card, model.network, {**model.extras, RUN: to_json(record)})
+    if rank_zero_only.rank == 0:                        # with several GPUs there is one process for each
+        save_model(model, out, overwrite=overwrite)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return model
 
 
@@ -117,15 +130,16 @@ def predict(
     settings: PlateSettings = PlateSettings(),
     *,
     overwrite: bool = False,
-    progress: Count | None = None,
+    telling: Telling = Telling(),
 ) -> Plate:
     """Predict a plate's stains into a plate of its own; interrupted, the same call goes on where it stopped."""
-    predicted = predict_plate(plate, labellers, out, settings, overwrite=overwrite, progress=progress)
+    with telling.counting("predict") as count:
+        predicted = predict_plate(plate, labellers, out, settings, overwrite=overwrite, progress=count)
     inputs = {
         "plate": plate_record(plate, *(settings.input_channel or each.card.input for each in labellers)),
         "models": {each.name: each.card.weights_sha256 for each in labellers},
     }
-    _record_in_plate(predicted, run_record("predict", settings.model_dump(mode="json"), inputs))
+    record_in_plate(predicted, run_record("predict", settings.model_dump(mode="json"), inputs))
     return predicted
 
 
@@ -135,51 +149,25 @@ def measure(
     *,
     xlsx: bool = False,
     overwrite: bool = False,
-    progress: Count | None = None,
-) -> dict[str, pd.DataFrame]:
+    telling: Telling = Telling(),
+) -> Tables:
     """Segment and measure every stain of a predicted plate; labels and object tables go into it.
 
-    Gives the tables `objects`, `fields` and `wells`, and writes them to `out` where one is given. A plate that
-    was measured before isn't measured again for that, unless `overwrite` says so.
-
-    Raises
-    ------
-    OutputExists
-        `out` is there; or without `out`, the plate is measured already.
+    Gives the tables `objects`, `fields` and `wells`, and writes them to `out` where one is given; for that, a
+    plate that is measured already isn't measured again, unless `overwrite` says so.
     """
-    done = "measure" in predicted.info.get("runs", {}) and not overwrite
     if out is not None:
         refuse_existing(out, overwrite)
-    elif done:
-        raise OutputExists(f"{predicted.path} is measured already, a table of it")
-    sizes = {stain: nuclei_settings(predicted, stain) for stain in predicted.channels}
-    rows: dict[str, list[pd.DataFrame]] = {stain: [] for stain in sizes}
-    for index, name in enumerate(predicted.fields, start=1):
-        for stain, settings in sizes.items():
-            found = predicted.read_table(name, stain) if done else _measure_field(predicted, name, stain, settings)
-            rows[stain].append(found.assign(plate=predicted.name, well=name.well, field=name.field, stain=stain))
-        if progress is not None:
-            progress(index, len(predicted.fields))
-    tables = _tables(predicted, {stain: pd.concat(found, ignore_index=True) for stain, found in rows.items()})
-    record = run_record("measure", {stain: settings.model_dump() for stain, settings in sizes.items()},
-                        {"plate": plate_record(predicted, *predicted.channels)})
-    if not done:
-        _record_in_plate(predicted, record, beside=False)
+    tables = None if overwrite or out is None else stored_tables(predicted)
+    if tables is None:
+        with telling.counting("measure") as count:
+            tables = measure_plate(predicted, overwrite=overwrite, progress=count)
     if out is not None:
-        begin_folder(out, record["inputs"], overwrite=overwrite)
+        inputs = {"predicted": plate_record(predicted, *predicted.channels)}
+        begin_folder(out, inputs, overwrite=overwrite)
         write_tables(out, tables, xlsx=xlsx)
-        finish_folder(out, record)
+        finish_folder(out, run_record("measure", predicted.info[MEASURED], inputs))
     return tables
-
-
-def nuclei_settings(predicted: Plate, stain: str) -> NucleiSettings:
-    """Take the size of objects from the model that predicted a stain, so that all fields are segmented alike."""
-    card = model_card(predicted, stain)
-    diameter_px = card.get("object_diameter_px")
-    if diameter_px is None:
-        return NucleiSettings()
-    size_um = card.get("pixel_size_um") if predicted.pixel_size_um else None
-    return NucleiSettings(diameter_um=diameter_px * (size_um or predicted.pixel_size_um or 1.0))
 
 
 def evaluate(
@@ -187,7 +175,7 @@ def evaluate(
     truth: Plate,
     out: Path,
     *,
-    fields: Any = "test",
+    fields: Choice = "test",
     target: str | None = None,
     settings: EvaluationSettings = EvaluationSettings(),
     overwrite: bool = False,
@@ -220,9 +208,9 @@ def report(
     The real stain is shown where its plate is given, or where the evaluation says it lies.
     """
     refuse_existing(out, overwrite)
-    scores = None if evaluation is None else _read_evaluation(evaluation, predicted)
+    scores = None if evaluation is None else _read_evaluation(evaluation, predicted.channels)
     if truth is None and evaluation is not None:
-        truth = _plate_of(read_json(evaluation / "run.json"))
+        truth = _truth_of(evaluation)
     run = predicted.info.get("runs", {}).get("predict")
     page = write_report(predicted, out, truth=truth, evaluation=scores, run=run)
     inputs = {"predicted": plate_record(predicted, *predicted.channels), "evaluation": evaluation}
@@ -230,32 +218,70 @@ def report(
     return page
 
 
-def plate_record(plate: Plate, *channels: str) -> dict[str, Any]:
-    """Say which plate it is, by path and by the pixels of some of its channels."""
-    prints = [
-        str(plate.field_info(name).get("fingerprints", {}).get(channel))
-        for name in plate.fields for channel in dict.fromkeys(channels)
-    ]
-    return {"path": str(plate.path), "fields": len(plate.fields), "channels": list(dict.fromkeys(channels)),
-            "fingerprint": None if "None" in prints else digest(prints)}
+def screen(
+    source: Path,
+    labellers: Sequence[Labeller],
+    out: Path,
+    settings: PlateSettings = PlateSettings(),
+    *,
+    overwrite: bool = False,
+    telling: Telling = Telling(),
+) -> Plate:
+    """Predict, measure and report on a plate or a folder of images in one go; gives the predicted plate.
+
+    Into `out` go `plate.zarr` (where the source is no plate), `predicted.zarr`, `tables` and `report.html`.
+    Interrupted, the same call goes on where it stopped.
+    """
+    if not source.exists():
+        raise BadInput(f"no plate, folder or file at {source}")
+    asked = {"source": str(source.resolve())}
+    begin_folder(out, asked, overwrite=overwrite)
+    plate = _plate_of(source, out / "plate.zarr", telling)
+    try:
+        predicted = predict(plate, labellers, out / "predicted.zarr", settings, telling=telling)
+    except OutputExists:                                # by an earlier run that was broken off later
+        predicted = open_plate(out / "predicted.zarr")
+    measure(predicted, out / "tables", overwrite=True, telling=telling)
+    report(predicted, out / "report.html", overwrite=True)
+    finish_folder(out, run_record("screen", settings.model_dump(mode="json"), asked))
+    return predicted
 
 
-def _measure_field(predicted: Plate, name: FieldName, stain: str, settings: NucleiSettings) -> pd.DataFrame:
-    plane = predicted.read(name, stain)
-    labels = segment_nuclei(plane, pixel_size_um=predicted.pixel_size_um, settings=settings)
-    objects = measure_objects(labels, plane, pixel_size_um=predicted.pixel_size_um)
-    predicted.write_labels(name, stain, labels)
-    predicted.write_table(name, stain, objects)
-    return objects
+def _plate_of(source: Path, imported: Path, telling: Telling) -> Plate:
+    """Open a source that is a plate, else import it, unless that is done."""
+    if is_ours(source):
+        return open_plate(source)
+    if imported.exists():
+        return open_plate(imported)
+    with telling.counting("import") as count:
+        return import_plate(source, imported, progress=count)
 
 
-def _tables(predicted: Plate, objects: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Sum up objects by field and well; one block of rows per stain."""
-    fields = {stain: field_table(found, predicted.fields) for stain, found in objects.items()}
-    wells = {stain: well_table(found, predicted.conditions) for stain, found in fields.items()}
-    together = {"fields": fields, "wells": wells}
-    return {"objects": pd.concat(objects.values(), ignore_index=True)} | {
-        name: pd.concat([table.assign(plate=predicted.name, stain=stain) for stain, table in tables.items()],
-                        ignore_index=True)
-        for name, tables in together.items()
-    }
+def _need_channels(plate: Plate, *channels: str) -> None:
+    for channel in channels:
+        if channel not in plate.channels:
+            raise MissingChannel(channel, str(plate.path), plate.channels)
+
+
+def _common_ground(plate: Plate, channel: str) -> dict[FieldName, int]:
+    """Number the fields so that those have one number that overlap, also through others."""
+    ground = {name: number for number, name in enumerate(plate.fields)}
+    for overlap in overlapping_fields(plate, channel):
+        kept, merged = ground[overlap.first], ground[overlap.second]
+        ground = {name: kept if number == merged else number for name, number in ground.items()}
+    return ground
+
+
+def _read_evaluation(folder: Path, stains: Sequence[str]) -> dict[str, Any]:
+    """Read an evaluation; where there are several, the first stain's."""
+    for path in (folder / EVALUATION, *(folder / stain / EVALUATION for stain in stains)):
+        if (found := read_json(path)) is not None:
+            return found
+    raise BadInput(f"{folder} holds no {EVALUATION}; make one: unstained evaluate")
+
+
+def _truth_of(evaluation: Path) -> Plate | None:
+    """Open the plate of real stains that an evaluation names, if it is still there."""
+    run = read_json(evaluation / RUN) or {}
+    path = run.get("inputs", {}).get("truth", {}).get("path")
+    return open_plate(Path(path)) if path is not None and Path(path).exists() else None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unstained.errors import OutputExists, OutputFailed
+from unstained.plates.plate import Plate
 from unstained.version import __version__
 
 RUN = "run.json"
@@ -39,6 +40,26 @@ def run_path(out: Path) -> Path:
     if out.is_dir() and not (out / "zarr.json").exists():
         return out / RUN
     return out.with_name(f"{out.name}.{RUN}")
+
+
+def plate_record(plate: Plate, *channels: str) -> dict[str, Any]:
+    """Say which plate it is: by its path, and by the pixels of some of its channels where it knows their hashes."""
+    named = list(dict.fromkeys(channels))
+    known = [plate.field_info(name).get("fingerprints", {}) for name in plate.fields]
+    prints = [str(found.get(channel)) for found in known for channel in named]
+    return {
+        "path": str(plate.path),
+        "fields": len(plate.fields),
+        "channels": named,
+        "sha256": None if "None" in prints else digest(prints),
+    }
+
+
+def record_in_plate(plate: Plate, record: Mapping[str, Any]) -> None:
+    """Keep a run's record in a plate, and beside it where it is a local folder."""
+    plate.update_info(runs={**plate.info.get("runs", {}), record["command"]: json.loads(to_json(record))})
+    if isinstance(plate.path, Path):
+        write_json(run_path(plate.path), record)
 
 
 def write_json(path: Path, content: Any) -> Path:
@@ -97,6 +118,14 @@ def begin_folder(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> N
             raise OutputFailed(out, "what is there wasn't made by unstained, so it isn't replaced; choose another name")
         remove(out)
     write_json(out / UNFINISHED, asked)
+
+
+def keep_if_same(unfinished: Path, request: Mapping[str, Any]) -> None:
+    """Keep what an interrupted run left in a folder if it was asked for the same, else empty the folder."""
+    asked = json.loads(to_json(request))
+    if unfinished.exists() and read_json(unfinished / UNFINISHED) != asked:
+        remove(unfinished)
+    write_json(unfinished / UNFINISHED, asked)
 
 
 def finish_folder(out: Path, record: Mapping[str, Any]) -> None:

@@ -25,10 +25,10 @@ class MeasureAgreement(Settings):
 
     pearson: float | None = None
     spearman: float | None = None
-    bias: float | None = Field(None, description="mean of (predicted − real) / real, real 0 left out")
-    n: int = Field(0, description="number of rows compared")
-    interval: Interval | None = Field(None, description="95 % of Pearson, over resampled wells")
-    bias_interval: Interval | None = Field(None, description="95 % of the bias, over resampled wells")
+    bias: float | None = Field(default=None, description="mean of (predicted − real) / real, real 0 left out")
+    n: int = Field(default=0, description="number of rows compared")
+    interval: Interval | None = Field(default=None, description="95 % of Pearson, over resampled wells")
+    bias_interval: Interval | None = Field(default=None, description="95 % of the bias, over resampled wells")
 
 
 def downstream(

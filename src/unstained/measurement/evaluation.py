@@ -31,12 +31,17 @@ MOST_SIZED = 5  # fields from which the size of the objects is estimated
 class EvaluationSettings(Settings):
     """How a predicted stain is held against the real one."""
 
-    annotated: str | None = Field(None, description="labels of the truth plate to compare with, by name")
+    annotated: str | None = Field(
+        default=None, description="labels of the truth plate to compare with, by name"
+    )
     nuclei: NucleiSettings | None = Field(
         None, description="how both stains are segmented; none = as the model says"
     )
-    light_my_cells: bool = Field(False, description="add the figures of the Light My Cells challenge")
-    seed: int = Field(0, ge=0, description="of the resampling")
+    light_my_cells: bool = Field(default=False, description="add the figures of the Light My Cells challenge")
+    seed: int = Field(default=0, ge=0, description="of the resampling")
+
+
+AS_THE_MODEL_SAYS = EvaluationSettings()
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def evaluate_plate(
     stain: str,
     target_channel: str | None = None,
     fields: Choice = "test",
-    settings: EvaluationSettings = EvaluationSettings(),
+    settings: EvaluationSettings = AS_THE_MODEL_SAYS,
 ) -> Evaluation:
     """Score one stain of a predicted plate against the plate that holds its label-free and stained images.
 
@@ -150,7 +155,7 @@ def _sides(predicted: Plate, truth: Plate, stain: str, target: str, settings: Ev
 
 
 def _sized(sides: Sides, selection: Selection, card: Mapping[str, Any]) -> Sides:
-    """Fix the size of the objects once for both stains: as set, as the model says, or as the real stain shows."""
+    """Fix the objects' size once for both stains: as set, as the model says, or as the real stain shows."""
     if sides.nuclei.diameter_um is not None:
         return sides
     pixel = sides.truth.pixel_size_um

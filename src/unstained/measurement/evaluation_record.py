@@ -18,9 +18,9 @@ class ImageScores(Settings):
 
     pcc: float | None = None
     ssim: float | None = None
-    mae: float | None = Field(None, description="camera units")
-    nrmse: float | None = Field(None, description="of the real stain's standard deviation")
-    psnr: float | None = Field(None, description="dB")
+    mae: float | None = Field(default=None, description="camera units")
+    nrmse: float | None = Field(default=None, description="of the real stain's standard deviation")
+    psnr: float | None = Field(default=None, description="dB")
     pcc_registered: float | None = Field(
         None, description="after moving the real stain onto the label-free image"
     )
@@ -34,8 +34,8 @@ class FieldScores(ImageScores):
     count_true: int | None = None
     count_predicted: int | None = None
     verdict: str | None = None
-    region: str | None = Field(None, description="the scored part, where it isn't the whole field")
-    shift_px: tuple[float, float] | None = Field(None, description="of the real stain: y, x")
+    region: str | None = Field(default=None, description="the scored part, where it isn't the whole field")
+    shift_px: tuple[float, float] | None = Field(default=None, description="of the real stain: y, x")
     measured: dict[str, tuple[float | None, float | None]] = Field(
         {}, description="measure → real, predicted"
     )
@@ -70,7 +70,9 @@ class ObjectScores(Settings):
     f1_iou50: float | None = None
     precision_iou50: float | None = None
     recall_iou50: float | None = None
-    average_precision: float | None = Field(None, description="mean over IoU .5–.95, then over fields")
+    average_precision: float | None = Field(
+        default=None, description="mean over IoU .5–.95, then over fields"
+    )
     real: int = 0
     predicted: int = 0
     matched: int = 0
@@ -79,16 +81,16 @@ class ObjectScores(Settings):
 class MatchedObjects(Settings):
     """Objects found on both sides, compared one by one."""
 
-    agreement: dict[str, MeasureAgreement] = {}
+    agreement: dict[str, MeasureAgreement] = Field(default={}, description="by measure")
     sample: dict[str, list[tuple[float, float]]] = Field(
-        {}, description="measure → real, predicted; at most 1000"
+        default={}, description="measure → real, predicted; at most 1000"
     )
 
 
 class Evaluation(Settings):
     """How well a predicted stain agrees with the real one."""
 
-    schema_: Literal["unstained.evaluation/1"] = Field("unstained.evaluation/1", alias="schema")
+    schema_: Literal["unstained.evaluation/1"] = Field(default="unstained.evaluation/1", alias="schema")
     stain: str
     model: str | None
     input: str | None
@@ -104,9 +106,13 @@ class Evaluation(Settings):
     intervals: dict[str, Interval | None] = Field(
         {}, description="95 % of the mean figures, over resampled wells"
     )
-    downstream_wells: dict[str, MeasureAgreement] = Field({}, description="as downstream, rows are wells")
+    downstream_wells: dict[str, MeasureAgreement] = Field(
+        default={}, description="as downstream, rows are wells"
+    )
     matched_objects: MatchedObjects = MatchedObjects()
-    object_diameter_px: float | None = Field(None, description="with which both stains were segmented")
+    object_diameter_px: float | None = Field(
+        default=None, description="with which both stains were segmented"
+    )
     light_my_cells: dict[str, float | None] | None = None
 
     def to_json(self) -> dict[str, Any]:

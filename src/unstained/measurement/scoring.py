@@ -101,7 +101,11 @@ def score_field(
     agreement = image_agreement(planes.predicted, planes.real)
     shift_px = shift_of(planes)
     scores = FieldScores(
-        **agreement,
+        pcc=agreement["pcc"],
+        ssim=agreement["ssim"],
+        mae=agreement["mae"],
+        nrmse=agreement["nrmse"],
+        psnr=agreement["psnr"],
         well=region.field.well,
         field=region.field.field,
         pcc_registered=registered_pcc(planes, shift_px),
@@ -124,7 +128,7 @@ def score_field(
 
 
 def measured(labels: Labels, plane: RawPlane, pixel_size_um: float | None) -> pd.DataFrame:
-    """Measure objects; one row each, columns `label` and `OBJECT_MEASURES` (area in px where µm aren't known)."""
+    """Measure objects: one row each, `label` and `OBJECT_MEASURES` (area in px where µm aren't known)."""
     table = measure_objects(labels, np.asarray(plane, dtype=np.float32), pixel_size_um=pixel_size_um)
     table = table.rename(columns={"area_px": "area_um2"})
     return table[["label", *OBJECT_MEASURES]]

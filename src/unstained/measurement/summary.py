@@ -1,4 +1,4 @@
-"""Bring the scores of fields together: means, intervals over wells, objects, measurements, and what is missing."""
+"""Bring the scores of fields together: means, intervals over wells, and what is missing and why."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Context:
 def summarise(
     scored: Sequence[ScoredField], context: Context, pixel_size_um: float | None, rng: np.random.Generator
 ) -> Evaluation:
-    """Make the evaluation of scored fields; a figure that can't be computed is None, its reason in the notes."""
+    """Make the evaluation of scored fields; a figure that can't be computed is None, with a note."""
     real, predicted = field_tables(scored)
     measures = downstream(real, predicted, rng=rng)
     wells = [side.groupby("well", as_index=False).mean() for side in (real, predicted)]
@@ -80,7 +80,7 @@ def summarise(
 
 
 def field_tables(scored: Sequence[ScoredField]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Make the field tables of the real and the predicted side: `well` and `MEASURES`, one row per scored field."""
+    """Make the real and the predicted field table: `well` and `MEASURES`, one row per scored field."""
     sides = []
     for side, count in enumerate(("count_true", "count_predicted")):
         rows = [

@@ -1,4 +1,4 @@
-"""Which fields may be scored: a model is known to have seen a field by the content of its pixels, not by its name."""
+"""Which fields may be scored: whether a model saw a field is told by its pixels, not by its name."""
 
 from __future__ import annotations
 

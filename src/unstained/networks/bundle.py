@@ -82,6 +82,8 @@ def save_model(model: Model, out: Path, *, overwrite: bool = False) -> Path:
         `out` is there and may not be replaced, or can't be written.
     """
     refuse_existing(out, overwrite)
+    if not _is_replaceable(out):
+        raise OutputFailed(out, "what is there isn't a model, so it isn't replaced; choose another name")
     state = {name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()}
     weights = save(state)
     card = model.card.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})
@@ -163,10 +165,14 @@ def _to_json(card: ModelCard) -> bytes:
     return (card.model_dump_json(by_alias=True, indent=1) + "\n").encode()
 
 
-def _refuse_other(out: Path) -> None:
-    """Refuse to replace what isn't a model."""
-    if out.exists() and CARD not in _read_all(out, only=CARD) and not (out.is_dir() and not any(out.iterdir())):
-        raise OutputFailed(out, "what is there isn't a model, so it isn't replaced; choose another name")
+def _is_replaceable(out: Path) -> bool:
+    """Say whether `out` is free, an empty folder or a model; nothing else is ever replaced."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return True
+    try:
+        return CARD in _read_all(out, only=CARD)
+    except BadModel:
+        return False
 
 
 def _read_all(path: Path, only: str | None = None) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from unstained.arrays import RawPlane
 from unstained.errors import OutputFailed, UnstainedWarning
 from unstained.plates import storage
-from unstained.plates.plate import Plate, open_plate
+from unstained.plates.opening import Plate, open_plate
 from unstained.plates.sources import PlaneSource
 from unstained.plates.storage import StoredImage
 

@@ -91,7 +91,7 @@ def read_image(path: Path) -> tuple[RawPlane, float | None]:
 
 
 def _grey(path: Path, pixels: NDArray[Any]) -> RawPlane:
-    """Take the plane of an image (Y X) or (Y X sample) whose colours are all the same; alpha doesn't count."""
+    """Take the plane of an image (Y X) or (Y X sample) whose colours are all equal; alpha doesn't count."""
     if pixels.ndim == 2:
         return pixels
     if pixels.ndim != 3 or pixels.shape[-1] > 4:

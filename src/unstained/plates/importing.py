@@ -15,7 +15,8 @@ from unstained.errors import BadInput, UnstainedWarning, listed, refuse_existing
 from unstained.plates import storage
 from unstained.plates.foreign import copy_plate, from_plate, is_ours
 from unstained.plates.images import read_image as read_image
-from unstained.plates.plate import Plate, PlateWriter, create_plate, open_plate, write_conditions
+from unstained.plates.opening import Plate, open_plate, write_conditions
+from unstained.plates.plate import PlateWriter, create_plate
 from unstained.plates.plate_map import read_plate_map as read_plate_map
 from unstained.plates.projection import FieldSource, arrange, check_projection, described, project_stack
 from unstained.plates.sources import MANIFEST, PlaneSource, from_file, from_folder, from_manifest
@@ -60,7 +61,7 @@ def import_plate(
     Parameters
     ----------
     source
-        A manifest, a folder of images (a manifest.csv in it is used), an image or vendor file, an OME-Zarr plate.
+        A manifest, a folder of images (a manifest.csv in it is used), an image or vendor file, or a plate.
     plate_map
         What is in each well: csv or xlsx, see `read_plate_map`.
 
@@ -78,28 +79,31 @@ def import_plate(
         return _write_whole(out, lambda unfinished: _copied(source, unfinished, plate_map))
     planes = _list_planes(source, settings)
     fields = arrange(planes, settings.project)
-    conditions = _conditions(plate_map, source, tuple(dict.fromkeys(field.name.well for field in fields)))
-    size_um = settings.pixel_size_um or _agreed_pixel_size(planes)
-    record = {
+    wells = tuple(dict.fromkeys(field.name.well for field in fields))
+    header: dict[str, Any] = {
+        "name": out.stem,
+        "channels": list(fields[0].stacks),
+        "pixel_size_um": settings.pixel_size_um or _agreed_pixel_size(planes),
+        "conditions": _conditions(plate_map, source, wells),
+        "info": _record(source, settings, plate_map),
+    }
+
+    def write(unfinished: Path) -> None:
+        writer = create_plate(unfinished, **header)
+        _write_fields(writer, fields, settings.project, progress)
+        writer.finish()
+
+    return _write_whole(out, write)
+
+
+def _record(source: Path, settings: ImportSettings, plate_map: Path | None) -> dict[str, Any]:
+    """Say where a plate came from, for its info."""
+    return {
         "kind": "recorded",
         "source": str(source),
         "import": settings.model_dump(mode="json"),
         "plate_map": None if plate_map is None else str(plate_map),
     }
-
-    def write(unfinished: Path) -> None:
-        writer = create_plate(
-            unfinished,
-            name=out.stem,
-            channels=list(fields[0].stacks),
-            pixel_size_um=size_um,
-            conditions=conditions,
-            info=record,
-        )
-        _write_fields(writer, fields, settings.project, progress)
-        writer.finish()
-
-    return _write_whole(out, write)
 
 
 def _list_planes(source: Path, settings: ImportSettings) -> list[PlaneSource]:
@@ -170,7 +174,7 @@ def _write_fields(
             if plane.dtype != example.dtype:
                 raise BadInput(
                     f"channel {channel} is {plane.dtype} in {field.stacks[channel][0].path},"
-                    f" but {example.dtype} in {where}; a channel needs one bit depth: import these wells apart"
+                    f" but {example.dtype} in {where}; a channel needs one bit depth: import them apart"
                 )
         info: dict[str, Any] = {
             "files": {
@@ -199,7 +203,8 @@ def _read_field(field: FieldSource, project: str) -> tuple[dict[str, RawPlane], 
         if planes[channel].shape != planes[first].shape:
             raise BadInput(
                 f"field {field.name}: {stack[0].path} is {described(planes[channel])},"
-                f" but {field.stacks[first][0].path} is {described(planes[first])}; the channels of a field need one size"
+                f" but {field.stacks[first][0].path} is {described(planes[first])};"
+                " the channels of a field need one size"
             )
     return planes, chosen_z
 

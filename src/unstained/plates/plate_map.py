@@ -100,7 +100,9 @@ def _conditions(path: Path, sheet: str, cells: pd.DataFrame) -> pd.DataFrame:
     twice = table["well"][table["well"].duplicated()]
     if len(twice):
         raise BadInput(f"the plate map {path} names well {twice.iloc[0]} twice")
-    return table.apply(lambda column: column if column.name == "well" else _typed(column))
+    return pd.DataFrame(
+        {name: column if name == "well" else _typed(column) for name, column in table.items()}
+    )
 
 
 def _from_list(head: list[str], rows: pd.DataFrame) -> pd.DataFrame:

@@ -182,6 +182,6 @@ def _refuse_missing(fields: Sequence[FieldSource]) -> None:
             other = next(each for each in fields if missing[0] in each.stacks)
             raise BadInput(
                 f"field {field.name} has no channel {listed(missing)} (it has {listed(field.stacks)}),"
-                f" but field {other.name} has; all fields of a plate need the same channels: import them apart"
+                f" but field {other.name} has; a plate's fields need the same channels: import them apart"
                 + (", or choose one z plane with --project best" if "_z" in missing[0] else "")
             )

@@ -26,7 +26,7 @@ class CropSettings(Settings):
 
     side: int = Field(256, ge=16, multiple_of=16, description="side of a crop, px of the working grid")
     foreground: float = Field(0.5, ge=0, le=1, description="share of crops that are centred near signal")
-    rotate: bool = Field(True, description="turn by any angle")
+    rotate_deg: float = Field(180.0, ge=0, le=180, description="turn by up to ± this")
     scale: float = Field(1.25, ge=1, le=2, description="zoom between 1/scale and scale")
     flip: bool = Field(True, description="mirror and turn by right angles")
     gain: float = Field(0.2, ge=0, lt=1, description="multiply the input by 1 ± gain")
@@ -35,7 +35,7 @@ class CropSettings(Settings):
     blur_px: float = Field(0.7, ge=0, description="blur the input by a Gaussian of up to this σ")
 
 
-PLAIN = CropSettings(foreground=0, rotate=False, scale=1, flip=False, gain=0, bias=0, noise=0, blur_px=0)
+PLAIN = CropSettings(foreground=0, rotate_deg=0, scale=1, flip=False, gain=0, bias=0, noise=0, blur_px=0)
 """No augmentation and no choice of place: the published FRM recipe."""
 
 
@@ -82,9 +82,9 @@ class Look(NamedTuple):
 def draw_pose(planes: TrainingPlanes, side: int, settings: CropSettings, rng: Rng) -> Pose:
     """Draw a pose whose whole (turned, zoomed) square lies inside the field."""
     scale = float(np.exp(rng.uniform(-1, 1) * np.log(settings.scale)))
-    angle = rng.uniform(0, 2 * np.pi) if settings.rotate else 0.0
-    if settings.flip and not settings.rotate:
-        angle = rng.integers(4) * np.pi / 2
+    angle = float(np.deg2rad(settings.rotate_deg)) * rng.uniform(-1, 1)
+    if settings.flip:
+        angle += rng.integers(4) * np.pi / 2
     scale, angle = _fit(planes.shape, side, scale, angle)
     reach = half_extent(side, scale, angle)
     centre = _near_signal(planes, side, rng) if rng.random() < settings.foreground else None

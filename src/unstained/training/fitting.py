@@ -1,7 +1,10 @@
 """Fit a network to pairs of planes: the step is ours, the loop (devices, precision, resuming) is Lightning's."""
 
+import logging
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -202,10 +205,11 @@ def fit(
         update={"steps": steps_in(settings.minutes or 10.0, network, train, validation, settings), "minutes": None}
     )
     fitting = Fitting(network, settings, train, validation, tell)
-    trainer = _trainer(settings, bool(validation), folder, devices)
     unfinished = folder / "last.ckpt" if folder else None
     resume = str(unfinished) if unfinished and unfinished.exists() else None
-    trainer.fit(fitting, ckpt_path=resume, weights_only=True)
+    with _quiet_lightning():
+        trainer = _trainer(settings, bool(validation), folder, devices)
+        trainer.fit(fitting, ckpt_path=resume, weights_only=True)
     if fitting.best is not None:
         network.load_state_dict(fitting.best[1])
     return Fitted(network.cpu().eval(), tuple(fitting.course), settings, fitting.best[0] if fitting.best else None)
@@ -231,6 +235,23 @@ def steps_in(
         times.append(time.perf_counter() - began)
     per_step = float(np.median(times[1:]))
     return max(1, int((minutes * 60 - VALIDATIONS * _validation_time(trial)) / per_step))
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep to ourselves what Lightning says of its own insides and its advertisements."""
+    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        for message in (".*LeafSpec", ".*does not have many workers", ".*exists and is not empty", ".*IterableDataset"):
+            warnings.filterwarnings("ignore", message)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def _validation_time(fitting: Fitting) -> float:

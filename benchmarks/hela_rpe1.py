@@ -1,0 +1,104 @@
+"""The main claim: hela-rpe1, train on fields A01/0 and A01/1, score A01/2; the default recipe against FRM's.
+
+Usage: python benchmarks/hela_rpe1.py --data FOLDER --out FOLDER [--minutes 10] [--seed 0] [--recipes default,frm]
+Both recipes are trained one after the other on the same machine for the same time and scored the same way.
+Writes results/hela-rpe1-*.json. A01/2 is to be scored once, when the recipe is frozen.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from record import write_result
+
+from unstained import pipeline
+from unstained.networks.bundle import load_model_bundle
+from unstained.plates.importing import import_plate
+from unstained.plates.plate import Plate
+from unstained.prediction.labeller import Labeller
+from unstained.prediction.plates import predict_plate
+from unstained.training.fitting import RECIPES, Progress
+from unstained.training.models import Subject
+
+TEST = "A01/2"
+ATTRIBUTION = "Trained on images of the package cell-aap 1.0.7, Copyright (c) 2024 Anish Virdi, MIT licence"
+
+
+def scored(plate: Plate, recipe: str, minutes: float, seed: int, out: Path) -> dict[str, Any]:
+    """Train one recipe, predict and evaluate the held-out field."""
+    name = "hela-rpe1-nuclei" if recipe == "default" else f"hela-rpe1-nuclei-{recipe}"
+    subject = Subject(name, "nuclei", "TL", "DNA", licence="MIT", attribution=ATTRIBUTION)
+    settings = RECIPES[recipe].updated(minutes=minutes, seed=seed)
+    telling = pipeline.Telling(progress=_print_progress, note=lambda line: print(line, flush=True))
+    held_out = pipeline.HeldOut(test=(TEST,))
+    pipeline.train(plate, subject, out / name, settings, held_out=held_out, telling=telling, overwrite=True)
+    labeller = Labeller(load_model_bundle(out / name))
+    predicted = predict_plate(plate, labeller, out / f"{name}.zarr", fields=plate.select([TEST]), overwrite=True)
+    pipeline.measure(predicted)
+    folder = out / f"{name}-evaluation"
+    shutil.rmtree(folder, ignore_errors=True)
+    found = pipeline.evaluate(predicted, plate, folder)["nuclei"]
+    return found.to_json()
+
+
+def _print_progress(line: Progress) -> None:
+    if line.step % max(1, line.steps // 20) == 0:
+        print(f"{line.step}/{line.steps} loss {line.loss:.4f} pcc {line.pcc} {line.crops_per_s:.1f} crops/s", flush=True)
+
+
+def main() -> None:
+    """Train, score, and write the figures."""
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--data", type=Path, required=True, help="folder with hela-rpe1's manifest.csv")
+    arguments.add_argument("--out", type=Path, required=True, help="folder for plates, models and evaluations")
+    arguments.add_argument("--minutes", type=float, default=10)
+    arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--recipes", default="default,frm")
+    chosen = arguments.parse_args()
+    plate = import_plate(chosen.data, chosen.out / "hela-rpe1.zarr", overwrite=True)
+    names = chosen.recipes.split(",")
+    found = {name: scored(plate, name, chosen.minutes, chosen.seed, chosen.out) for name in names}
+    print(json.dumps({name: one["mean"] for name, one in found.items()}))
+    if set(found) == {"default", "frm"}:
+        write_figures(found, chosen.minutes, chosen.seed)
+
+
+def write_figures(found: dict[str, dict[str, Any]], minutes: float, seed: int) -> None:
+    """Write the four goals of the main claim."""
+    ours, theirs = found["default"], found["frm"]
+    pcc, frm = ours["mean"]["pcc"], theirs["mean"]["pcc"]
+    command = f"python benchmarks/hela_rpe1.py --data hela-rpe1 --out work/hela --minutes {minutes:g} --seed {seed}"
+    same = {"data": "hela-rpe1 A01/2, trained on A01/0 and A01/1", "command": command, "seed": seed}
+    floors = {name: value["pcc"] for name, value in ours["floor"].items() if value.get("pcc") is not None}
+    budget = f"{minutes:g} minutes on 2 cores"
+    write_result(
+        "hela-rpe1-default-pcc", title=f"PCC on the held-out field, default recipe, {budget}", value=pcc,
+        goal=0.9, comparison=">=", against={"frm-recipe": frm, **floors}, **same,
+        notes=f"SSIM {ours['mean']['ssim']:.3f}; registered PCC {ours.get('pcc_registered')}",
+    )
+    write_result(
+        "hela-rpe1-error-removed", title=f"Share of FRM's remaining error (1 − PCC) removed, {budget}",
+        value=1 - (1 - pcc) / (1 - frm), goal=0.5, comparison=">=", against={"frm-recipe": 0.0}, **same,
+    )
+    write_result(
+        "hela-rpe1-nuclei-f1", title=f"Nuclei F1 at IoU 0.5 against nuclei of the real stain, {budget}",
+        value=ours["objects"]["f1_iou50"], goal=0.85, comparison=">=",
+        against={"frm-recipe": theirs["objects"]["f1_iou50"]}, **same,
+    )
+    write_result(
+        "hela-rpe1-count-error", title=f"Relative error of the number of nuclei, {budget}",
+        value=abs(_count_error(ours)), goal=0.05, comparison="<=",
+        against={"frm-recipe": abs(_count_error(theirs))}, **same,
+    )
+
+
+def _count_error(one: dict[str, Any]) -> float:
+    real = sum(field["count_true"] for field in one["fields"])
+    predicted = sum(field["count_predicted"] for field in one["fields"])
+    return float(predicted / real - 1)
+
+
+if __name__ == "__main__":
+    main()

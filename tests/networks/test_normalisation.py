@@ -1,0 +1,70 @@
+"""Gain and offset of lamp and camera cancel; camera units come back exactly."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis.strategies import floats, integers
+
+from unstained.networks.normalisation import Normalisation, StainScale, slow_light, undo_all
+
+PLAIN = Normalisation(flatten=0)
+
+
+def texture(seed: int = 0, shape: tuple[int, int] = (96, 130)) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@settings(max_examples=30, deadline=None)
+@given(gain=floats(0.01, 1000), offset=floats(-1000, 1000), seed=integers(0, 9))
+def test_gain_and_offset_of_the_camera_cancel(gain, offset, seed):
+    plane = texture(seed)
+    changed = (plane.astype(np.float64) * gain + offset).astype(np.float32)
+    rounding = 1e-6 * (1 + abs(offset) / gain)
+    for normalisation in (PLAIN, Normalisation()):
+        np.testing.assert_allclose(
+            normalisation.apply(changed), normalisation.apply(plane), atol=10 * rounding
+        )
+
+
+def test_known_percentiles_become_known_values():
+    """0..100 has its 1st, 50th and 99th percentile at 1, 50 and 99."""
+    plane = np.arange(101, dtype=np.uint16).reshape(1, 101)
+    normalised = PLAIN.apply(plane)
+    assert normalised.dtype == np.float32
+    np.testing.assert_allclose(normalised[0], (np.arange(101) - 50) / 98, rtol=1e-6)
+
+
+def test_a_constant_plane_becomes_zero():
+    for normalisation in (PLAIN, Normalisation()):
+        assert not normalisation.apply(np.full((40, 50), 4095, np.uint16)).any()
+
+
+def test_shading_that_is_slow_is_removed():
+    plane = texture(shape=(256, 256))
+    ramp = np.linspace(0, 20, 256, dtype=np.float32)
+    with_ramp = Normalisation().apply(plane + ramp)
+    thirds = np.array_split(with_ramp, 3, axis=1)
+    medians = [float(np.median(third)) for third in thirds]
+    assert np.ptp(medians) < 0.15
+    assert np.ptp([np.median(third) for third in np.array_split(PLAIN.apply(plane + ramp), 3, axis=1)]) > 0.5
+
+
+def test_slow_light_keeps_a_constant_and_the_mean():
+    np.testing.assert_allclose(slow_light(np.full((37, 91), 3.5, np.float32), 5), 3.5, rtol=1e-6)
+    plane = texture(shape=(160, 160)) + 10
+    assert slow_light(plane, 20).mean() == pytest.approx(plane.mean(), rel=0.01)
+    assert slow_light(plane, 20).std() < 0.1
+
+
+@settings(max_examples=30, deadline=None)
+@given(offset=floats(-5000, 5000), gain=floats(0.01, 60000))
+def test_camera_units_come_back(offset, gain):
+    scale = StainScale(offset=offset, gain=gain)
+    units = texture() * 2
+    np.testing.assert_allclose(scale.apply(scale.undo(units)), units, atol=1e-3 + abs(offset) / gain * 1e-6)
+
+
+def test_every_stain_gets_its_own_scale():
+    scales = (StainScale(offset=100, gain=10), StainScale(offset=-1, gain=2))
+    planes = np.ones((2, 3, 3), np.float32)
+    np.testing.assert_array_equal(undo_all(planes, scales)[:, 0, 0], [110, 1])

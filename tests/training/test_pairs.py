@@ -1,0 +1,136 @@
+"""Training sees training regions alone, in register, on one grid and one scale."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from unstained.errors import BadInput
+from unstained.plates.plate import FieldName, Plate, create_plate, fingerprint
+from unstained.plates.splitting import split_plate
+from unstained.training import pairs as pairs_module
+from unstained.training.fitting import Fitted, TrainingSettings
+from unstained.training.models import Subject, camera_scale, grid_for
+from unstained.training.pairs import Grid, make_pairs
+
+
+def cells(seed: int, side: int = 256, diameter: float = 20) -> np.ndarray:
+    """Round cells of one size on a dark ground, in camera units from 100 to about 1100."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:side, :side]
+    plane = np.zeros((side, side))
+    for cy, cx in rng.uniform(diameter, side - diameter, (12, 2)):
+        plane = np.maximum(plane, (y - cy) ** 2 + (x - cx) ** 2 < (diameter / 2) ** 2)
+    return (100 + 1000 * gaussian_filter(plane, 1)).astype(np.uint16)
+
+
+@pytest.fixture
+def plate(tmp_path: Path) -> Plate:
+    writer = create_plate(tmp_path / "p.zarr", name="p", channels=("TL", "DNA"), pixel_size_um=0.5)
+    for index, well in enumerate(("A01", "A02", "A03", "A04")):
+        stain = cells(index)
+        light = (2000 + 50 * np.random.default_rng(index).standard_normal(stain.shape)).astype(np.uint16)
+        writer.write_field(FieldName(well, 0), np.stack([light, stain]))
+    return writer.finish()
+
+
+def test_stains_of_the_test_wells_are_never_read(plate: Plate, monkeypatch: pytest.MonkeyPatch) -> None:
+    split = split_plate(plate, test=["A02"], validation=["A03"])
+    read = []
+    original = Plate.read
+    monkeypatch.setattr(Plate, "read", lambda self, field, channel: read.append((str(field), channel)) or
+                        original(self, field, channel))
+    make_pairs(plate, split, ("TL", "DNA"))
+    assert ("A02/0", "DNA") not in read
+    assert ("A01/0", "DNA") in read
+
+
+def test_scale_maps_background_to_0_and_bright_to_1(plate: Plate) -> None:
+    pairs = make_pairs(plate, split_plate(plate, test=["A02"], validation=["A03"]), ("TL", "DNA"), Grid(scale=1))
+    values = np.concatenate([plate.read(FieldName(w, 0), "DNA")[::2, ::2].ravel() for w in ("A01", "A04")])
+    low, high = np.percentile(values, (1, 99.9))
+    assert pairs.scales[0].offset == pytest.approx(low)
+    assert pairs.scales[0].gain == pytest.approx(high - low)
+
+
+def test_typical_object_sets_the_working_grid(plate: Plate) -> None:
+    split = split_plate(plate, test=["A02"], validation=["A03"])
+    pairs = make_pairs(plate, split, ("TL", "DNA"), Grid(diameter_px=10))
+    assert pairs.object_diameter_px == pytest.approx(20, rel=0.2)
+    assert pairs.working_scale == pytest.approx(0.5, rel=0.2)
+    assert pairs.train[0].shape == (round(256 * pairs.working_scale),) * 2
+    assert Grid(diameter_px=10).scale_for(None) == 1
+    assert Grid(diameter_px=10).scale_for(5) == 1, "never enlarged"
+
+
+def test_misregistered_stain_is_moved_back(plate: Plate, monkeypatch: pytest.MonkeyPatch) -> None:
+    split = split_plate(plate, test=["A02"], validation=["A03"])
+    still = make_pairs(plate, split, ("TL", "DNA"), Grid(scale=1))
+
+    class Found:
+        dy, dx, reliable = 3.0, -2.0, True
+
+    monkeypatch.setattr(pairs_module, "channel_shift", lambda light, stain: Found())
+    moved = make_pairs(plate, split, ("TL", "DNA"), Grid(scale=1))
+    before, after = still.train[0].stained[0].numpy(), moved.train[0].stained[0].numpy()
+    np.testing.assert_allclose(after[8:-8, 8:-8], np.roll(before, (-3, 2), (0, 1))[8:-8, 8:-8], atol=1e-5)
+
+
+def test_fingerprints_name_every_field_of_every_role(plate: Plate) -> None:
+    pairs = make_pairs(plate, split_plate(plate, test=["A02"], validation=["A03"]), ("TL", "DNA"))
+    assert set(pairs.fingerprints["train"]) == {"A01/0", "A04/0"}
+    assert pairs.fingerprints["test"] == {"A02/0": fingerprint(plate.read(FieldName("A02", 0), "TL"))}
+
+
+def test_binary_target_is_0_or_1_and_keeps_unit_1(plate: Plate) -> None:
+    split = split_plate(plate, test=["A02"], validation=["A03"])
+    pairs = make_pairs(plate, split, ("TL", "DNA"), Grid(scale=1), binary=True)
+    assert set(np.unique(pairs.train[0].stained.numpy())) == {0.0, 1.0}
+    assert (pairs.scales[0].offset, pairs.scales[0].gain) == (0, 1)
+    covered = float((plate.read(FieldName("A01", 0), "DNA") > 600).mean())
+    assert pairs.train[0].stained.mean().item() == pytest.approx(covered, rel=0.05)
+
+
+def test_flat_stain_is_refused(tmp_path: Path) -> None:
+    writer = create_plate(tmp_path / "flat.zarr", name="flat", channels=("TL", "DNA"), pixel_size_um=None)
+    for field in range(5):
+        light = np.random.default_rng(field).integers(0, 255, (96, 96)).astype(np.uint8)
+        writer.write_field(FieldName("A01", field), np.stack([light, np.full_like(light, 7)]))
+    plate = writer.finish()
+    with pytest.raises(BadInput, match="'DNA' has no contrast in the training fields"):
+        make_pairs(plate, split_plate(plate, test=["A01/0"]), ("TL", "DNA"))
+
+
+def test_camera_scale_finds_gain_and_offset(plate: Plate) -> None:
+    """A network that gives 2·stain + 5 in network units must be undone to camera units exactly."""
+    import torch
+
+    pairs = make_pairs(plate, split_plate(plate, test=["A02"], validation=["A03"]), ("TL", "DNA"), Grid(scale=1))
+    stained = [field.stained for field in pairs.train]
+
+    class Doubled(torch.nn.Module):
+        def forward(self, _: torch.Tensor) -> torch.Tensor:
+            return 2 * stained[self.calls.pop(0)][None] + 5
+
+    network = Doubled()
+    network.calls = [0, 1]
+    found = camera_scale(Fitted(network, (), TrainingSettings(), None), pairs.train, 0, pairs.scales[0])  # type: ignore[arg-type]
+    restored = found.undo((2 * stained[0] + 5).numpy())
+    np.testing.assert_allclose(restored, pairs.scales[0].undo(stained[0].numpy()), atol=0.1)
+
+
+def test_going_on_from_a_model_keeps_the_size_of_cells(plate: Plate) -> None:
+    """Known pixel sizes decide; 0.5 µm here and 0.25 µm there at half scale: both show the network 0.5 µm."""
+    from unstained.networks.bundle import Model, ModelCard
+    from unstained.networks.normalisation import StainScale
+    from unstained.networks.unet import UNet, UNetSettings
+
+    network = UNetSettings(width=2, depth=1)
+    card = ModelCard(name="m", stains=("nuclei",), input="TL", targets=("DNA",), scales=(StainScale(),),
+                     network=network, pixel_size_um=0.25, working_scale=0.4, object_diameter_px=50)
+    grid = grid_for(plate, TrainingSettings(), Model(card, UNet(network)))
+    assert grid.scale == pytest.approx(0.8)
+    unsized = Model(card.model_copy(update={"pixel_size_um": None}), UNet(network))
+    assert grid_for(plate, TrainingSettings(), unsized).diameter_px == pytest.approx(20)
+    assert Subject("m", "nuclei", "TL", "DNA").channels == ("TL", "DNA")
