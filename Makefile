@@ -22,7 +22,7 @@ help:
 	@echo "TORCH=cpu       take PyTorch's CPU build (a tenth of the download; for machines without an NVIDIA GPU)"
 
 demo: $(VENV)/.installed
-	$(VENV)/bin/unstained demo --out $(OUT) $(if $(filter demo,$(OUT)),--overwrite) $(ARGS)
+	$(PY) -m unstained demo --out $(OUT) $(if $(filter demo,$(OUT)),--overwrite) $(ARGS)
 
 test: $(VENV)/.installed-dev
 	$(PYTEST) -n $(WORKERS) $(ARGS)
@@ -39,11 +39,11 @@ results: $(VENV)/.installed
 	$(PY) benchmarks/results_table.py
 
 docs: $(VENV)/.installed
-	$(PY) benchmarks/commands_page.py
+	$(PY) docs/commands_page.py
 
 bench:
 	@echo "each writes results/<id>.json; run one with: $(PY) benchmarks/NAME.py"
-	@grep -l write_result benchmarks/*.py | grep -v -e record.py -e results_table.py || echo "(none yet)"
+	@grep -l write_result benchmarks/*.py 2>/dev/null | grep -v -e record.py -e results_table.py || echo "(none yet)"
 
 venv: $(VENV)/.installed-dev
 
@@ -60,7 +60,7 @@ $(VENV)/.installed-dev: $(DESCRIBED) | $(PY)
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 		|| { echo "Python 3.11 or newer is needed, as '$(PYTHON)'; name another with: make PYTHON=..."; exit 1; }
-	@$(PYTHON) -m venv $(VENV) >/dev/null \
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 \
 		|| { rm -f $(PY); echo "'$(PYTHON) -m venv' failed; on Debian or Ubuntu: sudo apt install python3-venv"; exit 1; }
 	@if [ "$(TORCH)" = cpu ]; then \
 		echo "installing PyTorch's CPU build"; \

@@ -1,9 +1,11 @@
 """What the pages say is true: their Python runs, their commands exist, their links lead somewhere."""
 
 import re
+import shlex
 import warnings
 from pathlib import Path
 
+import commands_page
 import numpy as np
 import pytest
 import tifffile
@@ -16,7 +18,8 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 
 
 def _blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def _named(page: Path) -> str:
@@ -34,6 +37,22 @@ def test_python_of_the_pages_runs(page, number, tmp_path, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnstainedWarning)        # an unknown pixel size
         exec(compile(_blocks(page, "python")[number], _named(page), "exec"), {})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_named)
+def test_commands_of_the_pages_exist(page):
+    known = commands_page.commands()
+    for line in "\n".join(_blocks(page, "sh")).splitlines():
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["unstained"]:
+            name = next(name for name in (" ".join(words[1:3]), words[1]) if name in known)
+            asked = {word.partition("=")[0] for word in words if word.startswith("-")}
+            needed = {each.opts[0] for each in known[name].params if each.required and each.opts[0][0] == "-"}
+            assert needed <= asked <= commands_page.options(known[name]), line
+
+
+def test_the_page_of_commands_is_current():
+    assert commands_page.PAGE.read_text(encoding="utf-8") == commands_page.rendered(), "run: make docs"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_named)

@@ -22,9 +22,10 @@ PACKAGE = SOURCE / "unstained"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 ORDER = (
-    "version", "errors", "settings", "arrays", "provenance",
-    "plates", "imaging", "twin", "segmentation", "stains", "networks", "training", "prediction",
-    "measurement", "trust", "ranking", "studies", "report", "cost", "pipeline", "exchange",
+    "version", "errors", "settings", "arrays",
+    "plates", "provenance", "imaging", "twin", "segmentation", "stains", "networks", "training",
+    "prediction", "measurement", "trust", "ranking", "studies", "report", "cost", "pipeline", "demo",
+    "exchange",
 )  # fmt: skip
 """Earlier never imports later; the table of ARCHITECTURE.md."""
 
@@ -52,6 +53,7 @@ def test_import_order_is_kept():
         ("plates/plate.py", "import importlib as i\ni.import_module('unstained.cli')", "plates imports cli"),
         ("measurement/wells.py", "from unstained import Plate", "measurement imports the public list"),
         ("cli/__init__.py", "from unstained.app import page", "cli imports app"),
+        ("cli/task.py", "from unstained.misc import a", "cli imports misc, which has no place in the order"),
         ("helpers.py", "", "helpers has no place in the order"),
     ],
 )
@@ -73,14 +75,21 @@ def test_import_order_check_lets_pass_what_keeps_it(tmp_path):
     assert broken_imports(tmp_path) == []
 
 
+def test_import_order_is_the_one_that_the_architecture_page_tells():
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    section = page.partition("## Import order")[2].partition("\n## ")[0]
+    first_cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert tuple(re.findall(r"`(\w+)`", " ".join(first_cells))) == (*ORDER, *FACES)
+
+
 def broken_imports(source: Path) -> list[str]:
     """Name each import in `source`/unstained that breaks the order, wherever in its module it stands."""
     faults = []
     for path in sorted((source / "unstained").rglob("*.py")):
         module = path.relative_to(source).with_suffix("").parts
         stage = module[1]
-        if stage == "__init__":
-            continue                                    # the public list may name everything
+        if stage in ("__init__", "__main__"):
+            continue                                    # the public list, and the way in to the command line
         if stage not in (*ORDER, *FACES):
             faults.append(f"{path.name}: {stage} has no place in the order")
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -94,6 +103,8 @@ def _fault(stage: str, imported_name: list[str]) -> str | None:
         return None
     other = imported_name[1] if len(imported_name) > 1 else ""
     if other not in (*ORDER, *FACES):
+        if len(imported_name) > 2:
+            return f"{other}, which has no place in the order"
         return None if stage in FACES else "the public list"
     if other in FACES:
         return None if other == stage else other
@@ -195,6 +206,9 @@ def test_constraints_pin_everything_that_is_installed_for_the_project():
     assert sorted(_needed() - set(_pins())) == []
 
 
+CUDA = re.compile("nvidia|cuda|triton")
+
+
 def _needed() -> set[str]:
     """Follow the requirements of all extras through what is installed; torch pins its own CUDA packages."""
     found: set[str] = set()
@@ -202,11 +216,10 @@ def _needed() -> set[str]:
     while waiting:
         name, extras = waiting.pop()
         found.add(name)
-        for line in _requires(name) if name != "torch" else []:
-            need = Requirement(line)
+        for need in map(Requirement, _requires(name)):
             marker = need.marker
             wanted = marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras))
-            if wanted and canonicalize_name(need.name) not in found:
+            if wanted and canonicalize_name(need.name) not in found and not CUDA.match(need.name):
                 waiting.append((canonicalize_name(need.name), need.extras))
     return found
 

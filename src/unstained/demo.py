@@ -5,9 +5,19 @@ from importlib.resources import files
 from pathlib import Path
 
 from unstained.errors import SampleUnavailable
-from unstained.measurement.evaluation import Evaluation
-from unstained.pipeline import HeldOut, Telling, evaluate, measure, predict, report, train
-from unstained.plates.importing import import_plate
+from unstained.measurement.evaluation_record import Evaluation
+from unstained.pipeline import (
+    SILENT,
+    HeldOut,
+    Plan,
+    Telling,
+    evaluate,
+    import_images,
+    measure,
+    predict,
+    report,
+    train,
+)
 from unstained.plates.samples import fetch_sample
 from unstained.prediction.labeller import load_model
 from unstained.prediction.plates import PlateSettings
@@ -25,11 +35,15 @@ class Demo:
 
     report: Path
     evaluation: Evaluation
-    sample: str                                         # where the images came from
+    sample: str  # where the images came from
 
 
 def demo(
-    out: Path, training: TrainingSettings | None = None, *, overwrite: bool = False, telling: Telling = Telling()
+    out: Path,
+    training: TrainingSettings | None = None,
+    *,
+    overwrite: bool = False,
+    telling: Telling = SILENT,
 ) -> Demo:
     """Do the whole path on real images, up to a report on a field that the model never saw.
 
@@ -41,18 +55,18 @@ def demo(
     SampleUnavailable
         There is only the crop, and it has nothing to train on.
     """
+    labeller = load_model(MODEL) if training is None else None  # its absence is told before anything is made
     asked = {"sample": SAMPLE, "training": training and training.model_dump(mode="json")}
     begin_folder(out, asked, overwrite=overwrite)
     manifest, origin = _sample(out / "sample", telling, whole=training is not None)
-    with telling.counting("import") as count:
-        plate = import_plate(manifest, out / "plate.zarr", overwrite=True, progress=count)
-    model: str | Path = MODEL
+    plate = import_images(manifest, out / "plate.zarr", overwrite=True, telling=telling)
     if training is not None:
-        model = out / "model"
         subject = Subject(MODEL, "nuclei", "TL", "DNA", LICENCE, ATTRIBUTION)
-        train(plate, subject, model, training, held_out=HeldOut((FIELD,)), telling=telling, overwrite=True)
+        plan = Plan(subject, training, HeldOut((FIELD,)))
+        train(plate, plan, out / "model", telling=telling, overwrite=True)
+    labeller = labeller or load_model(out / "model")
     settings = PlateSettings(fields=(FIELD,))
-    predicted = predict(plate, [load_model(model)], out / "predicted.zarr", settings, overwrite=True, telling=telling)
+    predicted = predict(plate, [labeller], out / "predicted.zarr", settings, overwrite=True, telling=telling)
     measure(predicted, out / "tables", overwrite=True, telling=telling)
     found = evaluate(predicted, plate, out / "evaluation", overwrite=True)
     page = report(predicted, out / "report.html", evaluation=out / "evaluation", truth=plate, overwrite=True)

@@ -2,23 +2,25 @@
 
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
 from unstained.errors import BadInput, MissingChannel, OutputExists, refuse_existing
-from unstained.measurement.evaluation import Choice, Evaluation, EvaluationSettings, evaluate_plate
+from unstained.measurement.evaluation import evaluate_plate
+from unstained.measurement.evaluation_record import Evaluation
 from unstained.measurement.plates import MEASURED, Tables, measure_plate, stored_tables
 from unstained.measurement.wells import write_tables
 from unstained.networks.bundle import Model, load_model_bundle, save_model
 from unstained.plates.foreign import is_ours
-from unstained.plates.importing import import_plate
-from unstained.plates.plate import FieldName, Plate, open_plate
-from unstained.plates.quality import overlapping_fields
+from unstained.plates.importing import ImportSettings, import_plate
+from unstained.plates.overlaps import common_ground
+from unstained.plates.plate import Plate, open_plate
 from unstained.plates.splitting import Split, split_plate
+from unstained.prediction.files import predict_file
 from unstained.prediction.labeller import Labeller
 from unstained.prediction.plates import PlateSettings, predict_plate
 from unstained.provenance import (
@@ -31,16 +33,15 @@ from unstained.provenance import (
     record_in_plate,
     run_path,
     run_record,
+    sha256_of,
     to_json,
     write_json,
 )
 from unstained.report.page import write_report
+from unstained.studies.split import SplitStudy, study_split
 from unstained.training.fitting import Progress, TrainingSettings
 from unstained.training.models import Subject, fit_model, grid_for, with_origin
 from unstained.training.pairs import make_pairs
-
-Count = Callable[[int, int], None]
-"""Called with the number of fields that are done, and of all."""
 
 EVALUATION = "evaluation.json"
 
@@ -54,35 +55,34 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
-class Telling:
-    """Whom to tell what while work goes on."""
+class Plan:
+    """What a training is asked for; `start` names a model to go on from."""
 
-    training: Callable[[], AbstractContextManager[Callable[[Progress], None]]] = lambda: nullcontext(lambda _: None)
-    counting: Callable[[str], AbstractContextManager[Count]] = lambda _: nullcontext(lambda _done, _whole: None)
+    subject: Subject
+    settings: TrainingSettings
+    held_out: HeldOut = HeldOut()
+    start: str | Path | None = None
+
+
+@dataclass(frozen=True)
+class Telling:
+    """Whom to tell what while work goes on; by default, nobody."""
+
+    progress: Callable[[Progress], None] = lambda _: None
+    count: Callable[[str, int, int], None] = lambda _what, _done, _whole: None
     note: Callable[[str], None] = lambda _: None
     caution: Callable[[str], None] = lambda _: None
 
-    def all(self, *, cautions: Sequence[str], notes: Sequence[str]) -> None:
-        """Tell several lines."""
-        for line in cautions:
-            self.caution(line)
-        for line in notes:
-            self.note(line)
+
+SILENT = Telling()
+_AS_FILES_SAY = ImportSettings()
+_WHOLE_PLATE = PlateSettings()
 
 
 def train(
-    plate: Plate,
-    subject: Subject,
-    out: Path,
-    settings: TrainingSettings,
-    *,
-    held_out: HeldOut = HeldOut(),
-    start: str | Path | None = None,
-    telling: Telling = Telling(),
-    overwrite: bool = False,
-    **devices: Any,
+    plate: Plate, plan: Plan, out: Path, *, telling: Telling = SILENT, overwrite: bool = False, **devices: Any
 ) -> Model:
-    """Split a plate, fit a model and save it at `out`; `start` names a model to go on from.
+    """Split a plate, fit a model and save it at `out`.
 
     Interrupted, the same call goes on where it stopped; a call for something else begins anew. `devices` goes
     to Lightning's Trainer.
@@ -93,48 +93,62 @@ def train(
         Nothing is left at `out` then.
     """
     refuse_existing(out, overwrite)
+    subject, settings = plan.subject, plan.settings
     _need_channels(plate, *subject.channels)
-    begin = load_model_bundle(start) if start is not None else None
-    split = split_for(plate, subject.input, held_out, settings.seed)
+    begin = load_model_bundle(plan.start) if plan.start is not None else None
+    split = split_for(plate, subject.input, plan.held_out, settings.seed)
     grid = grid_for(plate, settings, begin)
-    record = run_record(
-        "train",
-        {**vars(subject), **vars(held_out), **settings.model_dump(mode="json")},
-        {"plate": plate_record(plate, *subject.channels), "from": begin and begin.card.weights_sha256},
-    )
+    pairs = make_pairs(plate, split, subject.channels, grid, binary="bce" in settings.loss)
+    for warning in split.warnings:
+        telling.caution(warning)
+    for line in pairs.lines():
+        telling.note(line)
+    record = _training_record(plate, plan, begin)
     unfinished = out.with_name(f".{out.name}.unfinished")
     keep_if_same(unfinished, {name: record[name] for name in ("settings", "inputs", "version")})
-    pairs = make_pairs(plate, split, subject.channels, grid, binary="bce" in settings.loss)
-    telling.all(cautions=split.warnings, notes=pairs.lines())
-    with telling.training() as tell:
-        model, _ = fit_model(subject, pairs, settings, start=begin, folder=unfinished, tell=tell, **devices)
+    model, _ = fit_model(
+        subject, pairs, settings, start=begin, folder=unfinished, tell=telling.progress, **devices
+    )
     model = with_origin(model, plate, split, pairs, grid)
     model = Model(model.card, model.network, {**model.extras, RUN: to_json(record)})
-    if rank_zero_only.rank == 0:                        # with several GPUs there is one process for each
-        save_model(model, out, overwrite=overwrite)
-        shutil.rmtree(unfinished, ignore_errors=True)
+    _keep(model, out, unfinished, overwrite=overwrite)
     return model
 
 
 def split_for(plate: Plate, channel: str, held_out: HeldOut = HeldOut(), seed: int = 0) -> Split:
     """Split a plate so that overlapping fields and time points of one place stay on one side."""
     _need_channels(plate, channel)
-    groups = _common_ground(plate, channel)
+    groups = common_ground(plate, channel)
     return split_plate(plate, test=held_out.test, validation=held_out.validation, seed=seed, groups=groups)
+
+
+def import_images(
+    source: Path,
+    out: Path,
+    settings: ImportSettings = _AS_FILES_SAY,
+    *,
+    telling: Telling = SILENT,
+    **more: Any,
+) -> Plate:
+    """Make a plate of images; `more` goes to `import_plate`."""
+    plate = import_plate(source, out, settings, progress=partial(telling.count, "import"), **more)
+    inputs = {"source": str(source), "plate": plate_record(plate, *plate.channels)}
+    record_in_plate(plate, run_record("import", settings.model_dump(mode="json"), inputs))
+    return plate
 
 
 def predict(
     plate: Plate,
     labellers: Sequence[Labeller],
     out: Path,
-    settings: PlateSettings = PlateSettings(),
+    settings: PlateSettings = _WHOLE_PLATE,
     *,
     overwrite: bool = False,
-    telling: Telling = Telling(),
+    telling: Telling = SILENT,
 ) -> Plate:
     """Predict a plate's stains into a plate of its own; interrupted, the same call goes on where it stopped."""
-    with telling.counting("predict") as count:
-        predicted = predict_plate(plate, labellers, out, settings, overwrite=overwrite, progress=count)
+    counted = partial(telling.count, "predict")
+    predicted = predict_plate(plate, labellers, out, settings, overwrite=overwrite, progress=counted)
     inputs = {
         "plate": plate_record(plate, *(settings.input_channel or each.card.input for each in labellers)),
         "models": {each.name: each.card.weights_sha256 for each in labellers},
@@ -143,13 +157,28 @@ def predict(
     return predicted
 
 
+def predict_image(
+    image: Path,
+    labellers: Sequence[Labeller],
+    out: Path,
+    *,
+    pixel_size_um: float | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Predict the stains of one image file into a TIFF, in the order of the models."""
+    predict_file(image, labellers, out, pixel_size_um=pixel_size_um, overwrite=overwrite)
+    models = {each.name: each.card.weights_sha256 for each in labellers}
+    inputs = {"image": {"path": str(image), "sha256": sha256_of(image)}, "models": models}
+    write_json(run_path(out), run_record("predict", {"pixel_size_um": pixel_size_um}, inputs))
+
+
 def measure(
     predicted: Plate,
     out: Path | None = None,
     *,
     xlsx: bool = False,
     overwrite: bool = False,
-    telling: Telling = Telling(),
+    telling: Telling = SILENT,
 ) -> Tables:
     """Segment and measure every stain of a predicted plate; labels and object tables go into it.
 
@@ -160,8 +189,7 @@ def measure(
         refuse_existing(out, overwrite)
     tables = None if overwrite or out is None else stored_tables(predicted)
     if tables is None:
-        with telling.counting("measure") as count:
-            tables = measure_plate(predicted, overwrite=overwrite, progress=count)
+        tables = measure_plate(predicted, overwrite=overwrite, progress=partial(telling.count, "measure"))
     if out is not None:
         inputs = {"predicted": plate_record(predicted, *predicted.channels)}
         begin_folder(out, inputs, overwrite=overwrite)
@@ -171,24 +199,14 @@ def measure(
 
 
 def evaluate(
-    predicted: Plate,
-    truth: Plate,
-    out: Path,
-    *,
-    fields: Choice = "test",
-    target: str | None = None,
-    settings: EvaluationSettings = EvaluationSettings(),
-    overwrite: bool = False,
+    predicted: Plate, truth: Plate, out: Path, *, overwrite: bool = False, **options: Any
 ) -> dict[str, Evaluation]:
     """Hold every stain of a predicted plate against the real one; gives the evaluations by stain.
 
-    One stain: `out/evaluation.json`; several: `out/STAIN/evaluation.json`.
+    One stain: `out/evaluation.json`; several: `out/STAIN/evaluation.json`. `options` go to `evaluate_plate`.
     """
     refuse_existing(out, overwrite)
-    found = {
-        stain: evaluate_plate(predicted, truth, stain=stain, target_channel=target, fields=fields, settings=settings)
-        for stain in predicted.channels
-    }
+    found = {stain: evaluate_plate(predicted, truth, stain=stain, **options) for stain in predicted.channels}
     inputs = {
         "predicted": plate_record(predicted, *predicted.channels),
         "truth": plate_record(truth, *(evaluation.target for evaluation in found.values())),
@@ -196,19 +214,24 @@ def evaluate(
     begin_folder(out, inputs, overwrite=overwrite)
     for stain, evaluation in found.items():
         write_json((out if len(found) == 1 else out / stain) / EVALUATION, evaluation.to_json())
-    finish_folder(out, run_record("evaluate", {"fields": fields, **settings.model_dump(mode="json")}, inputs))
+    finish_folder(out, run_record("evaluate", options, inputs))
     return found
 
 
 def report(
-    predicted: Plate, out: Path, *, evaluation: Path | None = None, truth: Plate | None = None, overwrite: bool = False
+    predicted: Plate,
+    out: Path,
+    *,
+    evaluation: Path | None = None,
+    truth: Plate | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write a page on a predicted plate; `evaluation` is the folder that `evaluate` wrote.
 
     The real stain is shown where its plate is given, or where the evaluation says it lies.
     """
     refuse_existing(out, overwrite)
-    scores = None if evaluation is None else _read_evaluation(evaluation, predicted.channels)
+    scores = None if evaluation is None else _read_evaluations(evaluation, predicted.channels)
     if truth is None and evaluation is not None:
         truth = _truth_of(evaluation)
     run = predicted.info.get("runs", {}).get("predict")
@@ -222,10 +245,10 @@ def screen(
     source: Path,
     labellers: Sequence[Labeller],
     out: Path,
-    settings: PlateSettings = PlateSettings(),
+    settings: PlateSettings = _WHOLE_PLATE,
     *,
     overwrite: bool = False,
-    telling: Telling = Telling(),
+    telling: Telling = SILENT,
 ) -> Plate:
     """Predict, measure and report on a plate or a folder of images in one go; gives the predicted plate.
 
@@ -239,12 +262,42 @@ def screen(
     plate = _plate_of(source, out / "plate.zarr", telling)
     try:
         predicted = predict(plate, labellers, out / "predicted.zarr", settings, telling=telling)
-    except OutputExists:                                # by an earlier run that was broken off later
+    except OutputExists:  # by an earlier run that was broken off later
         predicted = open_plate(out / "predicted.zarr")
     measure(predicted, out / "tables", overwrite=True, telling=telling)
     report(predicted, out / "report.html", overwrite=True)
     finish_folder(out, run_record("screen", settings.model_dump(mode="json"), asked))
     return predicted
+
+
+def study_splits(
+    plate: Plate, plan: Plan, out: Path, *, telling: Telling = SILENT, overwrite: bool = False
+) -> SplitStudy:
+    """Measure how much a split by crops flatters on a plate; writes `out/split.json`."""
+    refuse_existing(out, overwrite)
+    subject, settings = plan.subject, plan.settings
+    _need_channels(plate, *subject.channels)
+    honest = split_for(plate, subject.input, plan.held_out, settings.seed)
+    found = study_split(plate, subject, settings, honest, telling.progress)
+    inputs = {"plate": plate_record(plate, *subject.channels)}
+    begin_folder(out, inputs, overwrite=overwrite)
+    write_json(out / "split.json", found.model_dump(mode="json"))
+    finish_folder(out, run_record("study split", settings.model_dump(mode="json"), inputs))
+    return found
+
+
+@rank_zero_only  # with several GPUs there is one process for each
+def _keep(model: Model, out: Path, unfinished: Path, *, overwrite: bool) -> None:
+    save_model(model, out, overwrite=overwrite)
+    shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _training_record(plate: Plate, plan: Plan, begin: Model | None) -> dict[str, Any]:
+    settings = {**vars(plan.subject), **vars(plan.held_out), **plan.settings.model_dump(mode="json")}
+    start = None if begin is None else {"name": begin.name, "weights_sha256": begin.card.weights_sha256}
+    return run_record(
+        "train", settings, {"plate": plate_record(plate, *plan.subject.channels), "from": start}
+    )
 
 
 def _plate_of(source: Path, imported: Path, telling: Telling) -> Plate:
@@ -253,8 +306,7 @@ def _plate_of(source: Path, imported: Path, telling: Telling) -> Plate:
         return open_plate(source)
     if imported.exists():
         return open_plate(imported)
-    with telling.counting("import") as count:
-        return import_plate(source, imported, progress=count)
+    return import_images(source, imported, telling=telling)
 
 
 def _need_channels(plate: Plate, *channels: str) -> None:
@@ -263,21 +315,12 @@ def _need_channels(plate: Plate, *channels: str) -> None:
             raise MissingChannel(channel, str(plate.path), plate.channels)
 
 
-def _common_ground(plate: Plate, channel: str) -> dict[FieldName, int]:
-    """Number the fields so that those have one number that overlap, also through others."""
-    ground = {name: number for number, name in enumerate(plate.fields)}
-    for overlap in overlapping_fields(plate, channel):
-        kept, merged = ground[overlap.first], ground[overlap.second]
-        ground = {name: kept if number == merged else number for name, number in ground.items()}
-    return ground
-
-
-def _read_evaluation(folder: Path, stains: Sequence[str]) -> dict[str, Any]:
-    """Read an evaluation; where there are several, the first stain's."""
-    for path in (folder / EVALUATION, *(folder / stain / EVALUATION for stain in stains)):
-        if (found := read_json(path)) is not None:
-            return found
-    raise BadInput(f"{folder} holds no {EVALUATION}; make one: unstained evaluate")
+def _read_evaluations(folder: Path, stains: Sequence[str]) -> list[dict[str, Any]]:
+    paths = (folder / EVALUATION, *(folder / stain / EVALUATION for stain in stains))
+    found = [scores for path in paths if (scores := read_json(path)) is not None]
+    if not found:
+        raise BadInput(f"{folder} holds no {EVALUATION}; make one: unstained evaluate")
+    return found
 
 
 def _truth_of(evaluation: Path) -> Plate | None:

@@ -115,7 +115,9 @@ def begin_folder(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> N
         if not overwrite:
             raise OutputExists(out)
         if not ours:
-            raise OutputFailed(out, "what is there wasn't made by unstained, so it isn't replaced; choose another name")
+            raise OutputFailed(
+                out, "what is there wasn't made by unstained, so it isn't replaced; choose another name"
+            )
         remove(out)
     write_json(out / UNFINISHED, asked)
 

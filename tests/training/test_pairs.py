@@ -22,7 +22,7 @@ def cells(seed: int, side: int = 256, diameter: float = 20) -> np.ndarray:
     plane = np.zeros((side, side))
     for cy, cx in rng.uniform(diameter, side - diameter, (12, 2)):
         plane = np.maximum(plane, (y - cy) ** 2 + (x - cx) ** 2 < (diameter / 2) ** 2)
-    return (100 + 1000 * gaussian_filter(plane, 1)).astype(np.uint16)
+    return (100 + 1000 * gaussian_filter(plane, 1) + rng.normal(0, 3, plane.shape)).astype(np.uint16)
 
 
 @pytest.fixture

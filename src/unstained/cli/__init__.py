@@ -1,0 +1,45 @@
+"""The command line: each command parses, calls one public function, and prints; stages are imported inside."""
+
+from typing import Annotated
+
+import typer
+
+from unstained.cli import data, models, results, stories, study
+from unstained.version import __version__
+
+app = typer.Typer(
+    name="unstained",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a bug keeps Python's own traceback
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    stories.demo, stories.screen, data.sample, data.import_, data.check, models.models, models.train,
+    results.predict, results.measure, results.evaluate, results.report,
+):  # fmt: skip
+    app.command(command.__name__.rstrip("_"))(command)
+app.add_typer(study.app, name="study")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"unstained {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
+) -> None:
+    """Fluorescent labels for unstained cells: predict stains from label-free images, and measure the cells.
+
+    Begin with: unstained demo
+    """
+
+
+def main() -> None:
+    """Run the command line; the entry point `unstained`."""
+    app()

@@ -46,14 +46,13 @@ def named(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def resolved(context: typer.Context) -> dict[str, Any]:
-    """Give every option of the running command as it was understood, and the stage's settings beside them."""
-    told = {name: value for name, value in context.params.items() if name not in ("json", "overwrite")}
-    return {**told, **further_settings(context)}
+def place(text: str) -> Path | str:
+    """Take a plate's place as given: a URL (`s3://…`) stays text, all else is a path."""
+    return text if "://" in text else Path(text)
 
 
 def _stage_settings(command: str) -> set[str]:
-    if command != "train":
+    if command not in ("train", "split"):
         return set()
     from unstained.training.fitting import TrainingSettings
 
@@ -77,12 +76,15 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output
 SettingsFile = Annotated[
     Path | None,
     typer.Option(
-        "--settings", metavar="F.yaml", is_eager=True, callback=take_settings,
+        "--settings",
+        metavar="F.yaml",
+        is_eager=True,
+        callback=take_settings,
         help="Flat YAML with values for these options; flags win.",
     ),
 ]
-PlateArgument = Annotated[str, typer.Argument(metavar="P.zarr", help="A plate, made by `unstained import`; also a URL.")]
+PlateArgument = Annotated[
+    str, typer.Argument(metavar="P.zarr", help="A plate, made by `unstained import`; also a URL.")
+]
 PredictedArgument = Annotated[str, typer.Argument(metavar="Q.zarr", help="A predicted plate.")]
-OutFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
-OutPlate = Annotated[Path, typer.Option("--out", metavar="Q.zarr", help="The plate to make.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: CUDA where there is any.")]

@@ -3,22 +3,23 @@
 import json
 import logging
 import math
-import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from unstained.cli.progress import Display, is_first_process
 from unstained.errors import UnstainedError, UnstainedWarning, one_line
 from unstained.version import __version__
 
+if TYPE_CHECKING:
+    from unstained.pipeline import Telling
+
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-_PLAIN_LINES = 20
-"""How many lines of progress a long piece of work writes where there is no terminal."""
 
 
 class Task:
@@ -28,11 +29,27 @@ class Task:
         self.command = command
         self.json = json
         self.results: dict[str, Any] = {"out": None}
+        self.progress = Display(self.say)
         self._begun = time.perf_counter()
 
     def say(self, line: str) -> None:
         """Print one line for a person."""
-        typer.echo(line)
+        if is_first_process():
+            self.progress.close()
+            typer.echo(line)
+
+    def caution(self, line: str) -> None:
+        """Print what a person should know though the work goes on."""
+        if is_first_process():
+            self.progress.close()
+            typer.echo(f"caution: {line}", err=True)
+
+    def telling(self) -> "Telling":
+        """Let the pipeline speak through this command."""
+        from unstained.pipeline import Telling
+
+        shown = self.progress
+        return Telling(progress=shown.training, count=shown.count, note=self.say, caution=self.caution)
 
     def found(self, **values: Any) -> None:
         """Keep what the last line will say; `out` is what was written, if anything."""
@@ -40,21 +57,10 @@ class Task:
 
     def finish(self) -> None:
         """Print the last line where it was asked for."""
-        if self.json:
+        if self.json and is_first_process():
             seconds = round(time.perf_counter() - self._begun, 3)
             whole = {"command": self.command, **self.results, "seconds": seconds, "version": __version__}
             typer.echo(json.dumps(_plain(whole), ensure_ascii=False))
-
-    @contextmanager
-    def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:
-        """Show progress of work that tells `(done, of all)`: a bar on a terminal, else about 20 lines."""
-        from unstained.cli.progress import bar, on_terminal
-
-        if on_terminal():
-            with bar(what) as advance:
-                yield advance
-        else:
-            yield sparsely(lambda done, whole: self.say(f"{what}: {done} of {whole}"))
 
 
 @contextmanager
@@ -62,7 +68,10 @@ def task(command: str, *, json: bool) -> Iterator[Task]:
     """Run a command's body: user errors become one line and exit code 1, bugs keep their traceback."""
     with errors_as_lines(), _library_warnings_kept_away():
         running = Task(command, json=json)
-        yield running
+        try:
+            yield running
+        finally:
+            running.progress.close()
         running.finish()
 
 
@@ -74,28 +83,11 @@ def errors_as_lines() -> Iterator[None]:
     except UnstainedError as error:
         typer.echo(f"error: {one_line(error, most=2000)}", err=True)
         raise typer.Exit(FAILED) from error
-    except KeyboardInterrupt as error:
+    except (KeyboardInterrupt, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, KeyboardInterrupt):
+            raise  # Lightning makes an exit of Ctrl-C; others stay as they are
         typer.echo("interrupted; the same command goes on where it stopped, or begins anew", err=True)
         raise typer.Exit(INTERRUPTED) from error
-
-
-def sparsely(tell: Callable[[int, int], None], most: int = _PLAIN_LINES) -> Callable[[int, int], None]:
-    """Pass on about `most` of the calls `(done, of all)`, evenly spread, and always the last."""
-    told = 0
-
-    def tell_some(done: int, whole: int) -> None:
-        nonlocal told
-        share = math.floor(done * most / max(whole, 1))
-        if share > told or done == whole:
-            told = share
-            tell(done, whole)
-
-    return tell_some
-
-
-def is_first_process() -> bool:
-    """Whether this process is the one that speaks; with several GPUs there is one process for each."""
-    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
 
 
 def quiet_lightning() -> None:

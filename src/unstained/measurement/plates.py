@@ -39,7 +39,9 @@ def measure_plate(
             found[stain].append(_measure_field(predicted, name, stain, settings[stain]))
         if progress is not None:
             progress(index, len(predicted.fields))
-    predicted.update_info(**{MEASURED: {stain: each.model_dump(mode="json") for stain, each in settings.items()}})
+    predicted.update_info(
+        **{MEASURED: {stain: each.model_dump(mode="json") for stain, each in settings.items()}}
+    )
     return _tables(predicted, found)
 
 
@@ -49,7 +51,10 @@ def stored_tables(predicted: Plate) -> Tables | None:
         return None
     return _tables(
         predicted,
-        {stain: [predicted.read_table(name, stain) for name in predicted.fields] for stain in predicted.channels},
+        {
+            stain: [predicted.read_table(name, stain) for name in predicted.fields]
+            for stain in predicted.channels
+        },
     )
 
 
@@ -80,7 +85,10 @@ def _tables(predicted: Plate, found: dict[str, list[pd.DataFrame]]) -> Tables:
     blocks: dict[str, list[pd.DataFrame]] = {"objects": [], "fields": [], "wells": []}
     for stain, tables in found.items():
         objects = pd.concat(
-            [table.assign(well=name.well, field=name.field) for name, table in zip(predicted.fields, tables, strict=True)],
+            [
+                table.assign(well=name.well, field=name.field)
+                for name, table in zip(predicted.fields, tables, strict=True)
+            ],
             ignore_index=True,
         )
         fields = field_table(objects, predicted.fields)
@@ -93,4 +101,6 @@ def _described(table: pd.DataFrame, predicted: Plate, stain: str) -> pd.DataFram
     """Put plate, stain and the plate map's columns beside each row."""
     known = predicted.conditions
     added = known[["well", *(name for name in known.columns if name not in table.columns)]]
-    return table.assign(plate=predicted.name, stain=stain).merge(added, on="well", how="left", validate="many_to_one")
+    return table.assign(plate=predicted.name, stain=stain).merge(
+        added, on="well", how="left", validate="many_to_one"
+    )

@@ -29,8 +29,8 @@ from unstained.measurement.image_metrics import (
 from unstained.measurement.matching import Matches, average_precision, match_objects
 from unstained.measurement.objects import measure_objects
 from unstained.measurement.wells import field_table
-from unstained.plates.quality import channel_shift
 from unstained.plates.regions import Region
+from unstained.plates.registration import channel_shift
 
 Segment: TypeAlias = Callable[[RawPlane], Labels]
 
@@ -153,15 +153,18 @@ def floors_of(planes: FieldPlanes, fitted: LinearFilter | None) -> dict[str, Met
 
 
 def shift_of(planes: FieldPlanes) -> tuple[float, float] | None:
-    """Estimate how far the real stain lies from the label-free plane (y, x px), from these two alone."""
-    if planes.label_free is None or min(planes.real.shape) < 4 * LARGEST_SHIFT_PX:
+    """Estimate how far the real stain lies from the label-free plane (y, x px), from these two alone.
+
+    None where it can't be told.
+    """
+    if planes.label_free is None:
         return None
     found = channel_shift(
         np.asarray(planes.label_free, dtype=np.float32),
         np.asarray(planes.real, dtype=np.float32),
         LARGEST_SHIFT_PX,
     )
-    return round(float(found.dy), 2), round(float(found.dx), 2)
+    return (round(float(found.dy), 2), round(float(found.dx), 2)) if found.reliable else None
 
 
 def registered_pcc(planes: FieldPlanes, shift_px: tuple[float, float] | None) -> float | None:

@@ -221,6 +221,8 @@ def _copied(source: Path, unfinished: Path, plate_map: Path | None) -> None:
 def _write_whole(out: Path, write: Callable[[Path], None]) -> Plate:
     """Write under another name beside `out`, and put it in its place when it is whole."""
     unfinished = out.with_name(f".{out.name}.unfinished")
+    if out.exists():
+        storage.refuse_replacing(out)
     try:
         with storage.writing(out):
             out.parent.mkdir(parents=True, exist_ok=True)

@@ -199,6 +199,7 @@ def open_plate(path: Path | str) -> Plate:
     BadInput
         There is nothing, or no plate, or one whose writing was interrupted.
     """
+    path = storage.located(path)
     found = storage.attributes(path)
     if found is None:
         what = (

@@ -98,6 +98,7 @@ def create_plate(  # noqa: PLR0913 (all that a plate is, each by its name)
     BadInput
         The plate to go on with has other channels or another pixel size.
     """
+    path = storage.located(path)
     values = {**(info or {}), "channels": list(channels), "pixel_size_um": pixel_size_um}
     if storage.exists(path) and not overwrite:
         if not resume:

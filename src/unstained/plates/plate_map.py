@@ -45,7 +45,10 @@ def read_plate_map(path: Path) -> pd.DataFrame:
             )
         merged = merged.merge(table, on="well", how="outer")
     order = merged["well"].map(well_order).sort_values().index
-    return merged.loc[order].reset_index(drop=True)
+    merged = merged.loc[order].reset_index(drop=True)
+    return merged.apply(
+        lambda column: column if column.dtype != object else column.where(column.notna(), None)
+    )
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

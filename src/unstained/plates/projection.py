@@ -122,7 +122,7 @@ def _refuse_duplicates(planes: Sequence[PlaneSource]) -> None:
     for plane in planes:
         key = (plane.well, plane.field, plane.channel, plane.z, plane.t)
         if key in seen:
-            parts = [f"{plane.well}/{plane.field} channel {plane.channel}"]
+            parts = [f"{plane.well}/{plane.field}", f"channel {plane.channel}"]
             parts += [f"{axis} {at}" for axis, at in (("z", plane.z), ("t", plane.t)) if at is not None]
             raise BadInput(
                 f"two images are both {', '.join(parts)}: {seen[key].path} and {plane.path};"

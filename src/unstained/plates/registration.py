@@ -23,15 +23,15 @@ TRUSTED_ERROR_PX = 1.0
 class ChannelShift:
     """Where a stained plane lies on the label-free plane of its field.
 
-    Moving the stained plane by (−dy, −dx) px lays it on the label-free one. Where the estimate can't be trusted,
-    `reliable` is false and dy = dx = 0, so that nobody corrects by chance.
+    Moving the stained plane by (−dy, −dx) px lays it on the label-free one. Where the estimate can't be
+    trusted, `reliable` is false and dy = dx = 0, so that nobody corrects by chance.
 
     Attributes
     ----------
     confidence
         0 (don't believe it) to 1: exp(−error_px), 0 where the best shift doesn't stand out.
     error_px
-        Standard error of the shift, from how far the four quarters of the field disagree.
+        Standard error of the shift: each quarter of the field left out in turn (jackknife).
     distinctness
         Score of the best shift over the 97.5 % quantile of scores at shifts too large to be true.
     """
@@ -47,50 +47,64 @@ class ChannelShift:
 def channel_shift(label_free: RawPlane, stained: RawPlane, max_px: int = 12) -> ChannelShift:
     """Estimate the shift between a label-free and a stained plane (Y X) of one field, up to ±`max_px`.
 
-    The edges of the stain (logarithm of its gradient) are explained by a linear mixture of unsigned label-free
-    structure at several scales (|difference of Gaussians|: a nucleus that is bright on one side and dark on the
-    other counts alike on both, so relief doesn't pull the shift). Both are whitened over spatial frequency; the
-    shift is where the multiple correlation R² is largest, refined by a parabola. Whitened correlation is
-    generalised cross-correlation (Knapp & Carter 1976), with one more input for every scale.
+    The edges of the stain (logarithm of its gradient) are explained by a linear mixture of unsigned
+    label-free structure at several scales: |difference of Gaussians|, so that a nucleus that is bright on one
+    side and dark on the other counts alike on both, and relief doesn't pull the shift. Both are whitened over
+    spatial frequency; the shift is where the multiple correlation R² is largest, refined by a parabola. This
+    is generalised cross-correlation (Knapp & Carter 1976) with one input for every scale.
     """
     step = max(1, -(-max(label_free.shape) // MOST_PX))
     reach = -(-max_px // step)
-    structure = _structure(_binned(label_free, step))
-    edges = _edges(_binned(stained, step))
-    if min(edges.shape) < 8 * reach or not (
-        np.ptp(edges) > 0 and all(np.ptp(plane) > 0 for plane in structure)
-    ):
+    if min(label_free.shape) < 16 * reach * step or not (np.ptp(label_free) > 0 and np.ptp(stained) > 0):
         return ChannelShift(0.0, 0.0, 0.0, False, float("inf"), 0.0)
-    score = shift_scores(structure, edges)
-    shift, best = _peak(score, reach)
-    quarters = np.array(
-        [_peak(shift_scores(structure[:, y, x], edges[y, x]), reach)[0] for y, x in _quarters(edges)]
-    )
-    error_px = step * float(np.hypot(*quarters.std(axis=0, ddof=1)) / np.sqrt(len(quarters)))
-    distinctness = best / max(_chance_score(score, reach), np.finfo(np.float32).tiny)
-    inside = np.abs(shift).max() < reach
-    distinct = bool(distinctness > DISTINCT and inside)
+    structure, edges = _structure(_binned(label_free, step)), _edges(_binned(stained, step))
+    scores = shift_scores(structure, edges)
+    (y, x), best = _peak(scores, reach)
+    error_px = step * _jackknife_error(structure, edges, reach)
+    distinctness = best / max(_chance_score(scores, reach), float(np.finfo(np.float32).tiny))
+    distinct = distinctness > DISTINCT and max(abs(y), abs(x)) < reach
     reliable = distinct and error_px <= TRUSTED_ERROR_PX
-    dy, dx = (float(step * part) if reliable else 0.0 for part in shift)
-    return ChannelShift(dy, dx, float(np.exp(-error_px)) * distinct, reliable, error_px, float(distinctness))
+    dy, dx = (y * step, x * step) if reliable else (0.0, 0.0)
+    return ChannelShift(dy, dx, float(np.exp(-error_px)) * distinct, reliable, error_px, distinctness)
 
 
 def shift_scores(structure: NDArray[np.float32], edges: Plane) -> Plane:
     """R² (Y X) of predicting `edges` (Y X), moved by every shift, from all planes of `structure` (C Y X).
 
-    Entry (dy, dx), negative ones counted from the end, is for edges that lie dy below and dx right of structure.
+    Entry (dy, dx), negative ones counted from the end, is for edges that lie dy below and dx right.
     """
-    taper = _taper(edges.shape)
+    shape, taper = edges.shape, _taper(edges.shape)
     spectra = np.stack([_white_spectrum(plane, taper) for plane in structure])
     target = _white_spectrum(edges, taper)
-    common = np.array([[fft.irfft2(a * b.conj(), edges.shape)[0, 0] for a in spectra] for b in spectra])
+    common = np.array([[fft.irfft2(a * b.conj(), shape)[0, 0] for a in spectra] for b in spectra])
     mixing = np.linalg.inv(common + 1e-3 * np.trace(common) / len(common) * np.eye(len(common)))
-    cross = np.stack([fft.irfft2(target * spectrum.conj(), edges.shape) for spectrum in spectra])
-    power = fft.irfft2(target * target.conj(), edges.shape)[0, 0]
+    cross = np.stack([fft.irfft2(target * spectrum.conj(), shape) for spectrum in spectra])
+    power = fft.irfft2(target * target.conj(), shape)[0, 0] * _common_area(taper) ** 2
     scores: Plane = (np.einsum("iyx,ij,jyx->yx", cross, mixing, cross, optimize=True) / power).astype(
         np.float32
     )
     return scores
+
+
+def _common_area(taper: Plane) -> Plane:
+    """Give the share of the tapered plane that two copies, moved apart by each shift, have in common; ≥ 1/4."""
+    spectrum = fft.rfft2(taper)
+    area = fft.irfft2(spectrum * spectrum.conj(), taper.shape)
+    share: Plane = np.maximum(area / area[0, 0], 0.25).astype(np.float32)
+    return share
+
+
+def _jackknife_error(structure: NDArray[np.float32], edges: Plane, reach: int) -> float:
+    """Give the standard error of the shift, px, from estimates that leave out one quarter each."""
+    height, width = (size // 2 for size in edges.shape)
+    near = []
+    for y in (slice(0, height), slice(height, None)):
+        for x in (slice(0, width), slice(width, None)):
+            near.append(_near(shift_scores(structure[:, y, x], edges[y, x]), reach))
+    whole = np.sum(near, axis=0)
+    without = np.array([_best(whole - quarter, reach)[0] for quarter in near])
+    spread = np.sum((without - without.mean(axis=0)) ** 2)
+    return float(np.sqrt(spread * (len(near) - 1) / len(near)))
 
 
 def _structure(plane: Plane) -> NDArray[np.float32]:
@@ -104,7 +118,7 @@ def _structure(plane: Plane) -> NDArray[np.float32]:
 
 
 def _edges(plane: Plane) -> Plane:
-    """Logarithm of the stain's gradient; the stain compressed above its noise so that bright cells don't rule."""
+    """Give the logarithm of the stain's gradient; the stain is compressed, so that bright cells don't rule."""
     noise = 1.4826 * np.median(np.abs(plane - np.median(plane))) + np.finfo(np.float32).tiny
     stain = np.arcsinh((plane - np.percentile(plane, 1)) / (3 * noise))
     stain = gaussian_filter(np.minimum(stain, np.percentile(stain, 99)), EDGE_SCALE_PX)
@@ -140,13 +154,22 @@ def _white_spectrum(plane: Plane, taper: Plane) -> NDArray[np.complex64]:
     return soft
 
 
-def _peak(scores: Plane, reach: int) -> tuple[NDArray[np.float64], float]:
-    """Give the best shift within ±`reach` with sub-pixel part (vertex of a parabola through three scores)."""
-    near = np.roll(scores, (reach + 1, reach + 1), axis=(0, 1))[: 2 * reach + 3, : 2 * reach + 3]
+def _peak(scores: Plane, reach: int) -> tuple[tuple[float, float], float]:
+    return _best(_near(scores, reach), reach)
+
+
+def _near(scores: Plane, reach: int) -> Plane:
+    """Give the scores of shifts up to one beyond `reach`, zero shift in the middle."""
+    return np.roll(scores, (reach + 1, reach + 1), axis=(0, 1))[: 2 * reach + 3, : 2 * reach + 3]
+
+
+def _best(near: Plane, reach: int) -> tuple[tuple[float, float], float]:
+    """Give the best shift within ±`reach` (vertex of a parabola through three scores), and its score."""
     inner = near[1:-1, 1:-1]
     y, x = (int(index) + 1 for index in np.unravel_index(np.argmax(inner), inner.shape))
-    sub = [_vertex(near[y - 1 : y + 2, x]), _vertex(near[y, x - 1 : x + 2])]
-    return np.array([y, x]) - (reach + 1) + np.array(sub), float(near[y, x])
+    dy = y - reach - 1 + _vertex(near[y - 1 : y + 2, x])
+    dx = x - reach - 1 + _vertex(near[y, x - 1 : x + 2])
+    return (dy, dx), float(near[y, x])
 
 
 def _vertex(three: Plane) -> float:
@@ -158,13 +181,4 @@ def _vertex(three: Plane) -> float:
 def _chance_score(scores: Plane, reach: int) -> float:
     """Give the 97.5 % quantile of scores where every shift is larger than it can truly be."""
     far = 3 * reach
-    return float(np.quantile(scores[far:-far, far:-far][::3, ::3], 0.975))
-
-
-def _quarters(plane: Plane) -> list[tuple[slice, slice]]:
-    height, width = plane.shape
-    rows, columns = (
-        (slice(0, height // 2), slice(height // 2, height)),
-        (slice(0, width // 2), slice(width // 2, width)),
-    )
-    return [(y, x) for y in rows for x in columns]
+    return float(np.quantile(scores[far:-far:3, far:-far:3], 0.975))

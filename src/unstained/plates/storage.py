@@ -94,6 +94,13 @@ def writing(what: object) -> Iterator[None]:
         raise OutputFailed(what, error.strerror or one_line(error)) from error
 
 
+def located(path: Path | str) -> Path | str:
+    """Give a local path as a `Path`, however it was written (`file://…` too); other URLs stay as they are."""
+    if isinstance(path, str) and path.startswith("file:"):
+        return Path(url_to_fs(path)[1])
+    return path if "://" in str(path) else Path(path)
+
+
 def join(root: Path | str, *parts: str) -> str:
     """Name something below `root`, a path or a URL."""
     return "/".join((Path(root).as_posix() if isinstance(root, Path) else root.rstrip("/"), *parts))
@@ -120,6 +127,18 @@ def folders(path: Path | str, *parts: str) -> list[str]:
     ]
 
 
+def refuse_replacing(path: Path | str) -> None:
+    """Refuse to delete what isn't a plate.
+
+    Raises
+    ------
+    OutputFailed
+        Something else is at `path`.
+    """
+    if attributes(path) is None:
+        raise OutputFailed(path, "what is there is not a plate, so it isn't replaced; choose another name")
+
+
 def remove(path: Path | str) -> None:
     """Delete a plate; nothing that isn't one is ever deleted.
 
@@ -128,8 +147,7 @@ def remove(path: Path | str) -> None:
     OutputFailed
         `path` holds something else, or can't be deleted.
     """
-    if attributes(path) is None:
-        raise OutputFailed(path, "what is there is not a plate, so it isn't replaced; choose another name")
+    refuse_replacing(path)
     with writing(path):
         if isinstance(path, Path):
             shutil.rmtree(path)

@@ -1,7 +1,9 @@
 """Predict one image file into another: a float32 OME-TIFF of the stains, written whole or not at all."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import tifffile
 
 from unstained.arrays import Planes
@@ -13,9 +15,14 @@ TIFF_SUFFIXES = (".tif", ".tiff")
 
 
 def predict_file(
-    image: Path, labeller: Labeller, out: Path, *, pixel_size_um: float | None = None, overwrite: bool = False
+    image: Path,
+    labellers: Sequence[Labeller],
+    out: Path,
+    *,
+    pixel_size_um: float | None = None,
+    overwrite: bool = False,
 ) -> Planes:
-    """Predict the stains of one label-free image file; writes and gives (stain Y X) in camera units.
+    """Predict the stains of one label-free image file with every model; writes and gives (stain Y X) in camera units.
 
     `pixel_size_um` goes before what the file says of itself.
 
@@ -32,16 +39,19 @@ def predict_file(
         raise OutputFailed(out, "a predicted image is a TIFF; choose a name that ends in .tif")
     refuse_existing(out, overwrite)
     if out.resolve() == image.resolve():
-        raise OutputFailed(out, "the image that is read is there, and it is never changed; choose another name")
+        raise OutputFailed(
+            out, "the image that is read is there, and it is never changed; choose another name"
+        )
     plane, recorded_um = read_image(image)
     size_um = pixel_size_um or recorded_um
-    predicted = labeller.predict(plane, size_um)
-    stains = predicted[None] if predicted.ndim == 2 else predicted
-    write_stains(out, stains, labeller.stains, size_um)
-    return stains
+    planes = np.concatenate(
+        [np.reshape(each.predict(plane, size_um), (-1, *plane.shape)) for each in labellers]
+    )
+    write_stains(out, planes, [stain for each in labellers for stain in each.stains], size_um)
+    return planes
 
 
-def write_stains(out: Path, planes: Planes, stains: tuple[str, ...], pixel_size_um: float | None) -> None:
+def write_stains(out: Path, planes: Planes, stains: Sequence[str], pixel_size_um: float | None) -> None:
     """Write planes (stain Y X) as an OME-TIFF that names its stains and, where known, its pixel size.
 
     Raises
@@ -57,7 +67,12 @@ def write_stains(out: Path, planes: Planes, stains: tuple[str, ...], pixel_size_
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         tifffile.imwrite(
-            unfinished, planes, ome=True, photometric="minisblack", compression="zlib", predictor=True,
+            unfinished,
+            planes,
+            ome=True,
+            photometric="minisblack",
+            compression="zlib",
+            predictor=True,
             metadata={"axes": "CYX", "Channel": {"Name": list(stains)}, **size},
         )
         unfinished.replace(out)

@@ -24,7 +24,7 @@ from unstained.networks.bundle import ModelCard
 from unstained.plates import storage
 from unstained.plates.listing import field_path
 from unstained.plates.plate import FieldName, Plate, create_plate, fingerprint
-from unstained.prediction.engine import Prediction
+from unstained.prediction.engine import Prediction, pixel_scale
 from unstained.prediction.labeller import Labeller
 from unstained.settings import Settings
 from unstained.version import __version__
@@ -124,7 +124,10 @@ class _Job:
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise BadSettings("models", f"several {what} {listed(twice)}; take one model for each stain")
         inputs = {labeller: _input_channel(plate, labeller.card, settings) for labeller in labellers}
-        return cls(plate, inputs, settings.pixel_size_um or plate.pixel_size_um)
+        pixel_size_um = settings.pixel_size_um or plate.pixel_size_um
+        for labeller in labellers:
+            pixel_scale(labeller.card, pixel_size_um)  # refuses before anything is written
+        return cls(plate, inputs, pixel_size_um)
 
     @property
     def stains(self) -> tuple[str, ...]:

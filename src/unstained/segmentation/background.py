@@ -14,7 +14,7 @@ GAUSSIAN_MAD = 1.4826
 
 
 def shrink(plane: NDArray[np.floating], step: int) -> Plane:
-    """Average blocks of `step` × `step` px of a plane (Y X); blocks cut by the edge average what they have."""
+    """Average blocks of `step` × `step` px of a plane (Y X); the edge fills cut blocks."""
     if step == 1:
         return plane.astype(np.float32, copy=False)
     padding = [(0, -size % step) for size in plane.shape]
@@ -25,7 +25,7 @@ def shrink(plane: NDArray[np.floating], step: int) -> Plane:
 
 
 def enlarge(small: Plane, step: int, shape: tuple[int, int]) -> Plane:
-    """Interpolate a plane made by `shrink` back to `shape` (Y X), linearly; constant beyond the outer centres."""
+    """Interpolate a plane made by `shrink` linearly to `shape` (Y X); constant beyond the outer centres."""
     if step == 1:
         return small
     rows, columns = (_interpolation(size, old, step) for size, old in zip(shape, small.shape, strict=True))
@@ -45,7 +45,7 @@ def _interpolation(size: int, old: int, step: int) -> NDArray[np.float32]:
 
 
 def blur(plane: Plane, sigma_px: float) -> Plane:
-    """Gaussian blur of a plane (Y X), constant beyond its edges; wide ones on a coarse grid, where they are cheap."""
+    """Blur a plane (Y X), constant beyond its edges, with a Gaussian; wide ones on a coarse, cheap grid."""
     step = max(1, int(sigma_px / FINEST_SIGMA_PX))
     coarse = gaussian_filter(shrink(plane, step), sigma_px / step, mode="nearest", truncate=3.0)
     return enlarge(coarse, step, plane.shape)
@@ -54,8 +54,8 @@ def blur(plane: Plane, sigma_px: float) -> Plane:
 def local_mean(plane: Plane, inside: Mask, sigma_px: float) -> Plane:
     """Gaussian-weighted mean (Y X) of the pixels `inside` alone, seen from every pixel.
 
-    Where none is near, it tends to the mean over all of them; 0 where none is inside at all. This is normalised
-    convolution (Knutsson & Westin 1993) with a weak pull towards the overall mean.
+    Where none is near, it tends to the mean over all of them; 0 where none is inside at all. This is
+    normalised convolution (Knutsson & Westin 1993) with a weak pull towards the overall mean.
     """
     if not inside.any():
         return np.zeros_like(plane)
@@ -76,12 +76,35 @@ def estimate_background(plane: Plane, diameter_px: float) -> Plane:
     step = max(1, round(diameter_px / 4))
     coarse = gaussian_filter(shrink(plane, step), 1.0, mode="nearest")
     side = max(3, round(3 * diameter_px / step)) | 1
-    opened = grey_opening(coarse, size=(side, side), mode="nearest")
-    return enlarge(gaussian_filter(opened, side / 3, mode="nearest"), step, plane.shape)
+    # A slope of light would be cut off at the edges, so it is taken out first.
+    slope = _slope(grey_opening(coarse, size=(side, side), mode="nearest"))
+    opened = grey_opening(coarse - slope, size=(side, side), mode="nearest")
+    return enlarge(gaussian_filter(opened, side / 3, mode="nearest") + slope, step, plane.shape)
+
+
+def _slope(plane: Plane) -> Plane:
+    """Fit a tilted plane to a plane (Y X) by least squares; on a full grid its axes are independent."""
+    tilt = np.zeros(plane.shape)
+    for axis, size in enumerate(plane.shape):
+        along = np.expand_dims(np.arange(size) - (size - 1) / 2, 1 - axis)
+        tilt = tilt + along * (plane * along).sum() / max((along**2).sum() * plane.size / size, 1)
+    return (tilt + plane.mean()).astype(np.float32)
 
 
 def robust_spread(values: NDArray[np.floating]) -> float:
-    """Standard deviation that outliers hardly move: 1.4826 × the median distance from the median."""
+    """Give a standard deviation that outliers hardly move: 1.4826 × the median distance from the median."""
     if not values.size:
         return 0.0
     return float(GAUSSIAN_MAD * np.median(np.abs(values - np.median(values))))
+
+
+def noise_spread(plane: Plane) -> float:
+    """Estimate the standard deviation of the noise of single pixels in a plane (Y X), its structure aside.
+
+    The difference of two Laplacians, with a standard deviation of 6 for unit noise, sees little else
+    (Immerkær 1996); the median makes edges count for nothing.
+    """
+    if min(plane.shape) < 3:
+        return 0.0
+    twice = plane[:-2] - 2 * plane[1:-1] + plane[2:]
+    return robust_spread(twice[:, :-2] - 2 * twice[:, 1:-1] + twice[:, 2:]) / 6

@@ -1,16 +1,21 @@
-"""Find nuclei in a plane of stained or predicted DNA: Algorithm 2 of the thesis, its sizes tied to the nuclei's own."""
-
-from typing import NamedTuple
+"""Find nuclei in a plane of stained or predicted DNA: Algorithm 2 of the thesis, sizes tied to the nuclei."""
 
 import numpy as np
 from pydantic import Field
-from scipy.ndimage import gaussian_filter, label, maximum_filter
-from skimage.segmentation import expand_labels, watershed
+from scipy.ndimage import gaussian_filter, maximum_filter
+from skimage.segmentation import expand_labels
 
 from unstained.arrays import Labels, Mask, Plane
-from unstained.segmentation.background import enlarge, local_mean, estimate_background, robust_spread, shrink
+from unstained.segmentation.background import (
+    enlarge,
+    estimate_background,
+    local_mean,
+    noise_spread,
+    robust_spread,
+    shrink,
+)
 from unstained.segmentation.regions import (
-    drop_small,
+    extend,
     fill_holes,
     inner_distance,
     join_convex,
@@ -23,204 +28,241 @@ from unstained.segmentation.regions import (
 from unstained.segmentation.thresholds import global_threshold, local_threshold, normalise
 from unstained.settings import Settings
 
+# Lengths below are shares of the typical diameter. They, and the defaults of the settings, were chosen on every
+# second image of the annotated set that benchmarks/nuclei_segmentation.py scores on the others.
 WORKING_DIAMETER_PX = 21
-"""Nuclei are found on a grid on which their diameter is at least this, and outlined on the full one."""
+"""Nuclei are found on a grid on which their diameter is this to twice this, and outlined on the full one."""
 
-FAINTEST_SPREADS = 5.0
-"""A nucleus stands out of the background's own unevenness by at least so many standard deviations."""
+BLUR, MOST_BLUR = 1 / 42, 1 / 12
+"""Blur before thresholding: where the plane is clean, and at most where it is noisy."""
+
+NOISE_LEFT = 0.03
+"""Noise that the blur may leave, as a share of the plane's range."""
+
+REACH = 0.4
+"""Width of the Gaussian that sees what is "nearby" in the local threshold."""
+
+OPENING = 0.076
+"""Radius of the disk that takes thin spurs off."""
+
+TEXTURE_BLUR = 0.095
+"""Blur of the brightness where it helps to part nuclei: wider than chromatin, narrower than a nucleus."""
+
+TEXTURE_REACH = 1.0
+"""Width of the Gaussian over which brightness is compared with the nearby objects."""
+
+PEAK_SPACING = 0.095
+"""Peaks nearer than this are one."""
+
+LARGEST_JOINED = 0.9
+"""Area up to which parts may be joined, as a share of the typical one: an intact nucleus is seldom cut."""
+
+CORE = 0.8
+"""Level, like `NucleiSettings.level`, at which nuclei are told apart; they are outlined further down."""
 
 TRIM = 0.4
-"""Outline of one nucleus between its background (0) and its upper quartile (1): takes off the glow of bright ones."""
+"""Outline of one nucleus between background (0) and its upper quartile (1): takes the glow off bright ones."""
 
-ELONGATION = 1.05
-"""Diameter of the disk of equal area ÷ width of a nucleus, whose length is about 1.4 widths."""
-
-GLOBAL, REACH, OPEN, TEXSIG, EDTSIG, SPACING, JOINAREA, CORE, SMOOTH, ALIKE = 1,.4,.076,.095,1/42,.095,.9,.8,1/42,1.6
-MOST_ROUNDS = 5
+FAINTEST_SPREADS = 5.0
+"""A nucleus stands out of the background's unevenness by at least so many standard deviations."""
 
 SMALLEST_DIAMETER_PX = 5.0
 """Smaller structures are noise, not nuclei."""
+
+ELONGATION = 1.05
+"""Diameter of the disk of equal area ÷ twice the typical inner radius of the first, generous mask."""
+
+MOST_ROUNDS = 4
+"""Rounds in which the estimate of the diameter settles."""
 
 
 class NucleiSettings(Settings):
     """How nuclei are found; sizes in µm, or in px where the pixel size is unknown."""
 
-    diameter_um: float | None = Field(None, gt=0, description="typical nucleus; none = estimated from the plane")
-    smallest: float = Field(0.23, ge=0, lt=1, description="smallest diameter kept, as a share of the typical one")
-    level: float = Field(0.4, gt=0, lt=1, description="outline between background (0) and nucleus (1)")
-    split: float = Field(0.076, ge=0, description="depth of a notch that parts two nuclei, in radii")
-    join: float = Field(0.94, gt=0, le=1, description="join parts that fill an ellipse at least so well")
-    texture: float = Field(0.4, ge=0, description="weight of brightness beside shape where nuclei touch")
-    contrast: float = Field(0.15, ge=0, lt=1, description="faintest nucleus, as a share of the typical contrast")
-    least_contrast: float = Field(0.0, ge=0, description="faintest nucleus over its background, camera units")
+    diameter_um: float | None = Field(default=None, gt=0, description="typical nucleus; none = found from the plane")
+    smallest: float = Field(default=0.3, ge=0, lt=1, description="smallest diameter kept, share of the typical one")
+    level: float = Field(default=0.4, gt=0, lt=1, description="outline between background (0) and nucleus (1)")
+    split: float = Field(default=0.076, ge=0, description="depth of a notch that parts two nuclei, in radii")
+    join: float = Field(default=0.94, gt=0, le=1, description="join parts that fill an ellipse at least so well")
+    texture: float = Field(default=0.4, ge=0, description="weight of brightness beside shape where nuclei touch")
+    contrast: float = Field(default=0.25, ge=0, lt=1, description="faintest nucleus, share of the typical contrast")
+    least_contrast: float = Field(default=0.0, ge=0, description="faintest nucleus over background, camera units")
+
+
+DEFAULT = NucleiSettings()
 
 
 def segment_nuclei(
-    plane: Plane, *, pixel_size_um: float | None = None, settings: NucleiSettings = NucleiSettings()
+    plane: Plane, *, pixel_size_um: float | None = None, settings: NucleiSettings = DEFAULT
 ) -> Labels:
     """Label the nuclei of a plane (Y X) of any gain and offset; 0 is background, nuclei run 1..N.
 
-    Normalise → even out the background → global threshold → zero outside → local threshold → fill holes → opening
-    and blur → drop small regions → split nuclei that touch → outline each at its own level. A plane without
-    nuclei, or a constant one, gives no objects. Where `pixel_size_um` is None, sizes in µm are taken in px.
+    Normalise → even out the background → global threshold → zero outside → local threshold → fill holes →
+    opening and blur → drop small regions → split nuclei that touch → outline each at its own level. A plane
+    without nuclei, or a constant one, gives no objects. Where `pixel_size_um` is None, sizes in µm are px.
     """
-    diameter_px = _diameter_px(plane, pixel_size_um, settings)
+    if settings.diameter_um is None:
+        diameter_px = estimate_diameter(plane)
+    else:
+        diameter_px = max(settings.diameter_um / (pixel_size_um or 1.0), SMALLEST_DIAMETER_PX)
     if diameter_px is None:
         return np.zeros(plane.shape, np.int32)
     even = evened(plane, diameter_px)
-    step = max(1, int(diameter_px / WORKING_DIAMETER_PX))
-    found = find_nuclei(shrink(even, step), diameter_px / step, settings)
-    labels = outline_nuclei(even, found, step, diameter_px, settings)
-    return _without_faint(labels, plane, settings.least_contrast, diameter_px)
-
-
-def _diameter_px(plane: Plane, pixel_size_um: float | None, settings: NucleiSettings) -> float | None:
-    if settings.diameter_um is None:
-        return estimate_diameter(plane)
-    return max(settings.diameter_um / (pixel_size_um or 1.0), SMALLEST_DIAMETER_PX)
+    found, threshold, step = find_nuclei(even, diameter_px, settings)
+    labels = outline_nuclei(even, enlarge_labels(found, step, even.shape), diameter_px, settings, threshold)
+    return _without_faint(labels, plane, diameter_px, settings)
 
 
 def evened(plane: Plane, diameter_px: float) -> Plane:
     """Normalise a plane (Y X) and take away the light behind objects of about `diameter_px`."""
     scaled = normalise(plane)
-    return scaled - estimate_background(scaled, diameter_px)
+    even: Plane = scaled - estimate_background(scaled, diameter_px)
+    return even
 
 
-class Found(NamedTuple):
-    """Nuclei on the working grid."""
+def find_nuclei(even: Plane, diameter_px: float, settings: NucleiSettings) -> tuple[Labels, Plane, int]:
+    """Find and part the nuclei of an evened plane (Y X) on a working grid.
 
-    labels: Labels
-    threshold: Plane
-    """The surface that parts them from their surroundings, (Y X)."""
+    Gives the labels (y x) on that grid, the threshold (Y X) that parts them from their surroundings, and the
+    grid's step, px.
+    """
+    step = working_step(diameter_px)
+    small, size = shrink(even, step), diameter_px / step
+    smooth = gaussian_filter(small, _blur(small, size), mode="nearest")
+    core, _ = foreground(smooth, size, CORE)
+    whole, threshold = foreground(smooth, size, settings.level)
+    labels = extend(part_nuclei(core, smooth, size, settings), smooth, whole | core)
+    large = np.bincount(labels.ravel(), minlength=1) >= _disk(settings.smallest * size)
+    labels = drop_faint(keep_labels(labels, large), smooth, size, settings)
+    return labels, enlarge(threshold, step, even.shape), step
 
 
-def find_nuclei(even: Plane, diameter_px: float, settings: NucleiSettings) -> Found:
-    """Find and part the nuclei of an evened plane (Y X) on the grid where they are `diameter_px` wide."""
-    smooth = gaussian_filter(even, SMOOTH * diameter_px, mode="nearest")
-    core, _ = foreground(smooth, diameter_px, CORE)
-    whole, threshold = foreground(smooth, diameter_px, settings.level)
-    labels = part_nuclei(core, smooth, diameter_px, settings)
-    labels = extend(labels, smooth, whole | core)
-    labels = keep_labels(labels, np.bincount(labels.ravel()) >= settings.smallest**2 * np.pi / 4 * diameter_px**2)
-    return Found(drop_faint(labels, smooth, diameter_px, settings), threshold)
+def working_step(diameter_px: float) -> int:
+    """Give the step, px, of the grid on which nuclei are found."""
+    return max(1, int(diameter_px / WORKING_DIAMETER_PX))
+
+
+def _blur(even: Plane, diameter_px: float) -> float:
+    """Choose the blur, px, that leaves little of the pixels' noise: averaging divides it by 2 √π sigma."""
+    wanted = noise_spread(even) / NOISE_LEFT / (2 * np.sqrt(np.pi))
+    return float(np.clip(wanted, BLUR * diameter_px, MOST_BLUR * diameter_px))
 
 
 def foreground(smooth: Plane, diameter_px: float, level: float) -> tuple[Mask, Plane]:
-    """Part a smoothed plane (Y X) into nuclei and background; gives the mask and the threshold surface."""
-    floor = GLOBAL * global_threshold(smooth)
-    first = smooth > floor
+    """Part a smoothed plane (Y X) into nuclei and background; gives the mask, and the threshold (Y X)."""
+    first = smooth > global_threshold(smooth)
     if not first.any():
         return first, np.full_like(smooth, np.inf)
-    capped = np.minimum(smooth, 2 * np.median(smooth[first]))      # mitotic nuclei don't hide their neighbours
-    threshold = local_threshold(np.where(first, capped, smooth), first, REACH * diameter_px, level)
-    area = np.pi / 4 * diameter_px**2
-    inside = fill_holes(first & (capped > threshold), area / 4)
-    return smooth_outline(inside, OPEN * diameter_px), threshold
+    capped = np.minimum(smooth, 2 * np.median(smooth[first]))   # mitotic nuclei don't hide their neighbours
+    threshold = local_threshold(capped, first, REACH * diameter_px, level)
+    inside = fill_holes(first & (capped > threshold), _disk(diameter_px) / 4)
+    return smooth_outline(inside, OPENING * diameter_px), threshold
 
 
 def part_nuclei(inside: Mask, smooth: Plane, diameter_px: float, settings: NucleiSettings) -> Labels:
     """Split a mask (Y X) into nuclei by shape and brightness, and join what is one ellipse."""
-    radius = diameter_px / 2
-    bright = gaussian_filter(smooth, TEXSIG * diameter_px, mode="nearest")
-    local = np.maximum(local_mean(smooth, inside, diameter_px), np.finfo(np.float32).tiny)
-    height = gaussian_filter(inner_distance(inside), EDTSIG * diameter_px) / radius + settings.texture * bright / local
-    labels = split_touching(inside, height.astype(np.float32), SPACING * diameter_px, settings.split)
-    return join_convex(labels, smooth, settings.join, JOINAREA * np.pi * radius**2, ALIKE)
-
-
-def extend(labels: Labels, smooth: Plane, inside: Mask) -> Labels:
-    """Grow the cores of nuclei (Y X) over the whole mask; parts of it without a core become objects too."""
-    pieces, _ = label(inside & (labels == 0))
-    bare, count = label(inside)
-    cored = np.unique(bare[labels > 0])
-    seeds = np.where(np.isin(bare, cored), labels, np.where(bare > 0, bare + labels.max(), 0))
-    return watershed(-smooth, seeds, mask=inside).astype(np.int32)
+    shape = gaussian_filter(inner_distance(inside), diameter_px / 42) / (diameter_px / 2)
+    bright = gaussian_filter(smooth, TEXTURE_BLUR * diameter_px, mode="nearest")
+    typical = np.maximum(local_mean(smooth, inside, TEXTURE_REACH * diameter_px), np.finfo(np.float32).tiny)
+    height = (shape + settings.texture * bright / typical).astype(np.float32)
+    labels = split_touching(inside, height, PEAK_SPACING * diameter_px, settings.split)
+    return join_convex(labels, settings.join, LARGEST_JOINED * _disk(diameter_px))
 
 
 def drop_faint(labels: Labels, smooth: Plane, diameter_px: float, settings: NucleiSettings) -> Labels:
     """Drop objects (Y X) that are faint beside the others, or beside the unevenness of the background."""
-    if not labels.any():
+    near = maximum_filter(labels, size=2 * int(diameter_px / 8) + 1) > 0
+    if not labels.any() or near.all():
         return labels
-    outside = ~(maximum_filter(labels, size=2 * int(diameter_px / 8) + 1) > 0)
-    noise = robust_spread(smooth[outside])
-    dark = float(np.median(smooth[outside])) if outside.any() else 0.0
-    contrast = quantile_by_label(labels, smooth, 0.5) - dark
-    enough = max(settings.contrast * float(np.median(contrast[1:])), FAINTEST_SPREADS * noise)
+    outside = smooth[~near]
+    contrast = quantile_by_label(labels, smooth, 0.5) - np.median(outside)
+    enough = max(settings.contrast * float(np.median(contrast[1:])), FAINTEST_SPREADS * robust_spread(outside))
     return keep_labels(labels, contrast >= enough)
 
 
-def outline_nuclei(even: Plane, found: Found, step: int, diameter_px: float, settings: NucleiSettings) -> Labels:
-    """Outline nuclei found on the working grid on the full one (Y X), each at its own brightness."""
-    if not found.labels.any():
-        return np.zeros(even.shape, np.int32)
-    smooth = gaussian_filter(even, diameter_px / 24, mode="nearest")
-    rows, columns = even.shape
-    around = expand_labels(found.labels, 1) if step > 1 else found.labels
-    labels = np.repeat(np.repeat(around, step, axis=0), step, axis=1)[:rows, :columns].astype(np.int32)
+def enlarge_labels(labels: Labels, step: int, shape: tuple[int, ...]) -> Labels:
+    """Bring labels (y x) of a working grid to the full one (Y X), one grid pixel wider all round."""
+    if step == 1:
+        return labels
+    wide = expand_labels(labels, 1)
+    return np.repeat(np.repeat(wide, step, axis=0), step, axis=1)[: shape[0], : shape[1]].astype(np.int32)
+
+
+def outline_nuclei(
+    even: Plane, labels: Labels, diameter_px: float, settings: NucleiSettings, threshold: Plane
+) -> Labels:
+    """Cut every nucleus (Y X) at the local threshold and at its own level, whichever is higher."""
+    smooth = gaussian_filter(even, _blur(even, diameter_px), mode="nearest")
     own = TRIM * quantile_by_label(labels, smooth, 0.75)
-    threshold = enlarge(found.threshold, step, even.shape) if step > 1 else np.float32(-np.inf)
-    inside = smooth > np.maximum(threshold, own[labels])
-    inside = fill_holes(inside & (labels > 0), np.pi / 16 * diameter_px**2)
+    inside = (labels > 0) & (smooth > np.maximum(threshold, own[labels]))
+    inside = fill_holes(inside, _disk(diameter_px) / 4)
     pieces = largest_pieces(np.where(inside, labels, 0).astype(np.int32))
-    large = np.bincount(pieces.ravel(), minlength=1) >= settings.smallest**2 * np.pi / 4 * diameter_px**2
+    large = np.bincount(pieces.ravel(), minlength=1) >= _disk(settings.smallest * diameter_px)
     return keep_labels(pieces, large)
 
 
-def _without_faint(labels: Labels, plane: Plane, least_contrast: float, diameter_px: float) -> Labels:
-    """Drop objects whose median is less than `least_contrast` camera units above the background's."""
-    if least_contrast == 0 or not labels.any():
+def _without_faint(labels: Labels, plane: Plane, diameter_px: float, settings: NucleiSettings) -> Labels:
+    """Drop objects whose median is less than `least_contrast` camera units above the background."""
+    if settings.least_contrast == 0 or not labels.any():
         return labels
-    background = estimate_background(plane, diameter_px)
-    return keep_labels(labels, quantile_by_label(labels, plane - background, 0.5) >= least_contrast)
+    above = plane - estimate_background(plane.astype(np.float32), diameter_px)
+    return keep_labels(labels, quantile_by_label(labels, above, 0.5) >= settings.least_contrast)
 
 
 def estimate_diameter(plane: Plane) -> float | None:
-    """Estimate."""
-    if not REFINE: return ridge_diameter(plane)
-    rough = ridge_diameter(plane)
-    if rough is None:
-        return None
-    for _ in range(REFINE):
-        even = evened(plane, rough)
-        step = max(1, int(rough / WORKING_DIAMETER_PX))
-        found = find_nuclei(shrink(even, step), rough / step, NucleiSettings())
-        areas = np.sort(np.bincount(found.labels.ravel())[1:])
-        if not len(areas): return None
-        total = np.cumsum(areas)
-        rough = step * float(np.sqrt(4 / np.pi * areas[np.searchsorted(total, total[-1] / 2)]))
-    return rough
-
-REFINE = 1
-def ridge_diameter(plane: Plane) -> float | None:
     """Estimate the typical diameter, px, of the nuclei of a plane (Y X); None where it shows none.
 
-    The ridges of the distance transform of a first mask give the objects' inner radii, also where they touch;
-    their median, by area, is refined on a grid and with a blur that fit it.
+    A first guess comes from the inner radii of a generous mask; nuclei are then found with it, and the median
+    of their diameters, by area, is the estimate.
     """
+    guess = _first_guess(plane)
+    if guess is None:
+        return None
+    labels, _, step = find_nuclei(evened(plane, guess), guess, DEFAULT)
+    if not labels.any():
+        return None
+    areas = np.bincount(labels.ravel())[1:].astype(float)
+    return step * float(2 * np.sqrt(_median_by_weight(areas, areas) / np.pi))
+
+
+def _first_guess(plane: Plane) -> float | None:
+    """Guess the diameter, px, of bright objects: at first on the pixels, then on grids that fit the guess."""
     scaled = normalise(plane)
     if not scaled.any():
         return None
     even = scaled - estimate_background(scaled, min(plane.shape) / 8)
     diameter, blur_px, step = 0.0, 1.5, 1
     for _ in range(MOST_ROUNDS):
-        found = step * _inner_diameter(gaussian_filter(shrink(even, step), blur_px / step, mode="nearest"))
-        settled = abs(found - diameter) <= 0.1 * diameter
-        diameter = found
+        smooth = gaussian_filter(shrink(even, step), blur_px / step, mode="nearest")
+        before, diameter = diameter, step * _inner_diameter(smooth)
         if diameter < SMALLEST_DIAMETER_PX:
             return None
-        if settled:
+        if abs(diameter - before) <= 0.1 * before:
             break
-        blur_px, step = max(1.0, diameter / 21), max(1, int(diameter / WORKING_DIAMETER_PX))
+        blur_px, step = max(1.0, diameter / 21), working_step(diameter)
     return diameter
 
 
 def _inner_diameter(smooth: Plane) -> float:
-    """Typical diameter, px, of bright objects of a smoothed plane (Y X): the median by area; 0 without any."""
+    """Typical diameter, px, of bright objects of a smoothed plane (Y X): the median by light; 0 without any.
+
+    The ridges of the distance transform are the objects' inner radii, also where objects touch.
+    """
     inside = smooth > global_threshold(smooth)
     distance = gaussian_filter(inner_distance(inside), 1.0)
     ridge = inside & (distance == maximum_filter(distance, size=3))
-    radii = np.sort(distance[ridge])
-    if not radii.size:
+    if not ridge.any():
         return 0.0
-    weight = np.cumsum(radii**2)
-    return float(ELONGATION * 2 * radii[np.searchsorted(weight, weight[-1] / 2)])
+    radii = distance[ridge].astype(float)
+    return ELONGATION * 2 * _median_by_weight(radii, radii**2 * np.maximum(smooth[ridge], 0))
+
+
+def _median_by_weight(values: np.ndarray, weights: np.ndarray) -> float:
+    order = np.argsort(values)
+    shares = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(shares, shares[-1] / 2)])
+
+
+def _disk(diameter_px: float) -> float:
+    """Area, px, of a disk."""
+    return float(np.pi / 4 * diameter_px**2)

@@ -1,4 +1,4 @@
-"""Regions of a mask: cleaned, split where objects touch, joined where one object was cut, measured by label."""
+"""Regions of a mask: cleaned, split where objects touch, joined where one object was cut."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,21 +71,17 @@ def split_touching(inside: Mask, height: Plane, spacing_px: float, depth: float)
     return renumbered(_roots(parent)[basins])
 
 
-def join_convex(labels: Labels, plane: Plane, least_fill: float, largest_px: float, alike: float) -> Labels:
+def join_convex(labels: Labels, least_fill: float, largest_px: float) -> Labels:
     """Join touching regions (Y X) that together fill an ellipse, as one object that was cut does.
 
-    The measure is the union's area ÷ the area of the ellipse with its second moments: 1 for any ellipse, .9 for
-    two equal disks that touch. Joined are pairs of at least `least_fill` and at most `largest_px` px.
+    The measure is the union's area ÷ the area of the ellipse with its second moments: 1 for any ellipse, .9
+    for two equal disks that touch. Pairs of at least `least_fill` and at most `largest_px` px are joined.
     """
     pairs, _ = _passes(labels, np.zeros(labels.shape, np.float32))
     moments = _moments(labels)
     order = np.argsort([-ellipse_fill(moments[one] + moments[other]) for one, other in pairs], kind="stable")
-    brightness = quantile_by_label(labels, plane, 0.5)
     parent = np.arange(len(moments))
     for one, other in pairs[order]:
-        dim, bright = sorted((brightness[one], brightness[other]))
-        if bright > alike * dim:
-            continue
         first, second = _root(parent, one), _root(parent, other)
         union = moments[first] + moments[second]
         if first != second and union[0] <= largest_px and ellipse_fill(union) >= least_fill:
@@ -94,16 +90,26 @@ def join_convex(labels: Labels, plane: Plane, least_fill: float, largest_px: flo
     return renumbered(_roots(parent)[labels])
 
 
+def extend(cores: Labels, plane: Plane, inside: Mask) -> Labels:
+    """Grow the cores of objects (Y X) downhill in `plane` over the mask; a part without a core becomes one."""
+    parts, _ = label(inside)
+    bare = np.isin(parts, np.unique(parts[cores > 0]), invert=True)
+    seeds = np.where(bare & inside, parts + cores.max(), cores)
+    grown: Labels = watershed(-plane, seeds, mask=inside).astype(np.int32)
+    return renumbered(grown)
+
+
 def ellipse_fill(moments: NDArray[np.float64]) -> float:
     """Area ÷ area of the ellipse with the same second moments, from sums of 1, y, x, y², x², yx."""
     area, y, x, yy, xx, yx = moments
-    # 1/12: the second moment of a pixel about its own centre
-    var_y, var_x, both = yy / area - (y / area) ** 2 + 1 / 12, xx / area - (x / area) ** 2 + 1 / 12, yx / area - y * x / area**2
+    var_y = yy / area - (y / area) ** 2 + 1 / 12            # 1/12: a pixel's own, about its centre
+    var_x = xx / area - (x / area) ** 2 + 1 / 12
+    both = yx / area - y * x / area**2
     return float(area / (4 * np.pi * np.sqrt(max(var_y * var_x - both**2, 1e-12))))
 
 
 def _moments(labels: Labels) -> NDArray[np.float64]:
-    """Sums (label, 6) of 1, y, x, y², x², yx over the pixels of every label."""
+    """Sum 1, y, x, y², x², yx (label, 6) over the pixels of every label."""
     y, x = np.nonzero(labels)
     which = labels[y, x]
     terms = (np.ones(len(y)), y, x, y * y, x * x, y * x)
@@ -158,7 +164,7 @@ def keep_labels(labels: Labels, keep: NDArray[np.bool_]) -> Labels:
 
 
 def renumbered(labels: NDArray[np.integer]) -> Labels:
-    """Number labels (Y X) 1..N in the order of their numbers, 0 staying background."""
+    """Renumber labels (Y X) to 1..N in the order of their numbers; 0 stays background."""
     present = np.bincount(labels.ravel()) > 0
     present[0] = False
     numbers = np.where(present, np.cumsum(present), 0)

@@ -11,6 +11,10 @@ MOST_SAMPLED = 250_000
 """Pixels that a whole plane's statistics are taken from; more change nothing."""
 
 
+CLIPPINGS = 4
+"""Rounds in which the background's spread settles."""
+
+
 def sampled(plane: Plane) -> NDArray[np.float32]:
     """Give evenly spread pixels of a plane (Y X), at most about `MOST_SAMPLED`."""
     step = max(1, int(np.sqrt(plane.size / MOST_SAMPLED)))
@@ -31,22 +35,29 @@ def normalise(plane: Plane) -> Plane:
     return scaled
 
 
-def compress(plane: Plane) -> Plane:
+def compress(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     """Square root, with the sign kept: a few very bright objects then don't hide the others."""
-    rooted: Plane = np.sign(plane) * np.sqrt(np.abs(plane))
+    rooted: NDArray[np.float32] = np.sign(plane) * np.sqrt(np.abs(plane))
     return rooted
 
 
 def global_threshold(plane: Plane) -> float:
     """Find the value between background and objects of a plane (Y X) with a flat background near 0.
 
-    The larger of Otsu's threshold of the compressed values, and `NOISE` standard deviations of the background;
-    Otsu's alone cuts the noise in two where objects are few.
+    The larger of Otsu's threshold of the compressed values, and three standard deviations of the background
+    below it: Otsu's alone cuts the noise in two where objects are few, so the background is then looked at
+    again below the new threshold.
     """
-    values = sampled(compress(plane))
-    threshold = float(threshold_otsu(values)) if values.min() < values.max() else float(values.max())
-    below = sampled(plane)[values <= threshold]
-    return max(threshold * abs(threshold), float(np.median(below)) + 3 * robust_spread(below))
+    values = sampled(plane)
+    rooted = compress(values)
+    if not rooted.min() < rooted.max():
+        return float(values.max())
+    otsu = float(threshold_otsu(rooted))
+    threshold = otsu * abs(otsu)
+    for _ in range(CLIPPINGS):
+        below = values[values <= threshold]
+        threshold = max(threshold, float(np.median(below)) + 3 * robust_spread(below))
+    return threshold
 
 
 def local_threshold(plane: Plane, inside: Mask, sigma_px: float, level: float = 0.5) -> Plane:

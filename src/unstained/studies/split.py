@@ -1,7 +1,6 @@
 """How much a naive split flatters: crops of the same photos on both sides, against fields held out whole."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from pydantic import Field, computed_field
@@ -19,8 +18,6 @@ from unstained.training.pairs import Grid, make_pairs
 
 BLOCK_PX = 128
 """Side of a naive crop on the working grid, as in studies that cut photos first and split the pieces."""
-
-Training = Callable[[], AbstractContextManager[Callable[[Progress], None]]]
 
 
 class SplitScore(Settings):
@@ -56,7 +53,7 @@ def study_split(
     subject: Subject,
     settings: TrainingSettings,
     honest: Split,
-    training: Training = lambda: nullcontext(lambda _: None),
+    tell: Callable[[Progress], None] = lambda _: None,
 ) -> SplitStudy:
     """Train twice with the same settings, on an honest split and on a naive one of the same fields; score both.
 
@@ -76,10 +73,13 @@ def study_split(
     grid = Grid(scale=scale)
     scores = {}
     for name, split in (("honest", honest), ("naive", naive)):
-        with training() as tell:
-            scores[name] = _score(plate, subject, settings, split, grid, tell)
+        scores[name] = _score(plate, subject, settings, split, grid, tell)
     return SplitStudy(
-        **scores, honest_level=honest.level, block_px=block_px, steps=settings.steps, seed=settings.seed,
+        **scores,
+        honest_level=honest.level,
+        block_px=block_px,
+        steps=settings.steps,
+        seed=settings.seed,
         notes=honest.warnings,
     )
 
@@ -89,9 +89,14 @@ def naive_split(plate: Plate, honest: Split, block_px: int, rng: np.random.Gener
     areas = {role: sum(map(_area, honest.regions(role))) for role in ("train", "validation", "test")}
     fields = sorted({region.field for role in areas for region in honest.regions(role)})
     squares = [square for name in fields for square in _squares(whole_field(plate, name), block_px)]
-    counts = {role: max(round(len(squares) * area / sum(areas.values())), int(area > 0)) for role, area in areas.items()}
+    counts = {
+        role: max(round(len(squares) * area / sum(areas.values())), int(area > 0))
+        for role, area in areas.items()
+    }
     if len(squares) < len(counts):
-        raise BadInput(f"{plate.path}: its fields give {len(squares)} squares of {block_px} px; too few to split")
+        raise BadInput(
+            f"{plate.path}: its fields give {len(squares)} squares of {block_px} px; too few to split"
+        )
     dealt = [squares[index] for index in rng.permutation(len(squares))]
     test, validation = counts["test"], counts["validation"]
     return Split(
@@ -115,10 +120,14 @@ def _score(
     pairs = make_pairs(plate, split, subject.channels, grid)
     model, _ = fit_model(subject, pairs, settings, tell=tell)
     labeller = Labeller(with_origin(model, plate, split, pairs, grid))
-    return SplitScore(pcc=_pooled_pcc(plate, subject, labeller, split.test), train=len(split.train), test=len(split.test))
+    return SplitScore(
+        pcc=_pooled_pcc(plate, subject, labeller, split.test), train=len(split.train), test=len(split.test)
+    )
 
 
-def _pooled_pcc(plate: Plate, subject: Subject, labeller: Labeller, regions: Sequence[Region]) -> float | None:
+def _pooled_pcc(
+    plate: Plate, subject: Subject, labeller: Labeller, regions: Sequence[Region]
+) -> float | None:
     """Correlate predicted and real stain over the pixels of all regions together."""
     sums = Moments()
     for name in sorted({region.field for region in regions}):

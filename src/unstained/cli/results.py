@@ -1,0 +1,220 @@
+"""Commands for results: `predict`, `measure`, `evaluate`, `report`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from unstained.cli.options import Device, Json, Overwrite, PredictedArgument, SettingsFile, named, place
+from unstained.cli.task import Task, task
+
+if TYPE_CHECKING:
+    from unstained.measurement.evaluation_record import Evaluation
+    from unstained.plates.plate import Plate
+
+
+def predict(
+    source: Annotated[str, typer.Argument(metavar="P.zarr|IMAGE", help="A plate, or one image file.")],
+    model: Annotated[
+        list[str], typer.Option(metavar="MODEL", help="A bundled model or a path; can be repeated.")
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="Q.zarr|TIFF", help="The plate, or for an image the TIFF, to make.")
+    ],
+    fields: Annotated[
+        str | None, typer.Option(metavar="A01,A02/3", help="Wells or fields [default: all].")
+    ] = None,
+    input: Annotated[
+        str | None,
+        typer.Option("--input", metavar="CHANNEL", help="Read this channel in place of the model's own."),
+    ] = None,
+    pixel_size_um: Annotated[
+        float | None, typer.Option(metavar="F", help="Side of a pixel, µm, in place of what the images say.")
+    ] = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    settings: SettingsFile = None,
+    json: Json = False,
+) -> None:
+    """Predict stains from label-free images: of a plate, or of one image file.
+
+    Interrupted, the same command goes on where it stopped.
+
+    Example: unstained predict plate.zarr --model hela-rpe1-nuclei --out predicted.zarr
+
+    Example: unstained predict image.tif --model hela-rpe1-nuclei --out predicted.tif --pixel-size-um 0.3
+    """
+    with task("predict", json=json) as told:
+        from unstained import pipeline
+        from unstained.plates.plate import open_plate
+        from unstained.prediction.labeller import load_model
+        from unstained.prediction.plates import PlateSettings
+
+        labellers = [load_model(name, device) for name in model]
+        told.say(f"on {labellers[0].device}")
+        if (image := Path(source)).is_file():
+            pipeline.predict_image(image, labellers, out, pixel_size_um=pixel_size_um, overwrite=overwrite)
+            told.say(f"wrote {out}")
+            rows = [_row(None, None, None)]
+        else:
+            chosen = PlateSettings().updated(
+                fields=named(fields), input_channel=input, pixel_size_um=pixel_size_um
+            )
+            predicted = pipeline.predict(
+                open_plate(place(source)), labellers, out, chosen, overwrite=overwrite, telling=told.telling()
+            )
+            told.say(f"wrote {out}: {', '.join(predicted.channels)} of {len(predicted.fields)} fields")
+            told.say(f"next: unstained measure {out} --out tables")
+            rows = field_rows(predicted)
+        told.found(out=out, models=[each.name for each in labellers], device=labellers[0].device, fields=rows)
+
+
+def measure(
+    predicted: PredictedArgument,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the tables.")] = None,
+    xlsx: Annotated[bool, typer.Option("--xlsx", help="Write the tables as Excel files too.")] = False,
+    overwrite: Overwrite = False,
+    settings: SettingsFile = None,
+    json: Json = False,
+) -> None:
+    """Segment and measure the objects of a predicted plate; labels and tables go into it, tables also to DIR.
+
+    Example: unstained measure predicted.zarr --out tables
+    """
+    with task("measure", json=json) as told:
+        from unstained import pipeline
+        from unstained.plates.plate import open_plate
+
+        plate = open_plate(place(predicted))
+        tables = pipeline.measure(plate, out, xlsx=xlsx, overwrite=overwrite, telling=told.telling())
+        counts = tables["objects"]["stain"].value_counts()
+        objects = {stain: int(counts.get(stain, 0)) for stain in plate.channels}
+        told.say(
+            f"measured {predicted}: " + ", ".join(f"{number} {stain}" for stain, number in objects.items())
+        )
+        if out is not None:
+            told.say(f"wrote {out}: " + ", ".join(f"{name}.csv" for name in tables))
+        told.found(
+            out=out, plate=predicted, fields=len(plate.fields), wells=len(plate.wells), objects=objects
+        )
+
+
+def evaluate(
+    predicted: PredictedArgument,
+    truth: Annotated[str, typer.Option(metavar="P.zarr", help="The plate with the real stain.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for evaluation.json.")],
+    fields: Annotated[
+        str, typer.Option(metavar="test|all", help="test: what the model never saw; all: every field.")
+    ] = "test",
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="CHANNEL", help="The real stain's channel [default: as in training]."),
+    ] = None,
+    annotated: Annotated[
+        str | None, typer.Option(metavar="LABELS", help="Labels of the truth plate to compare objects with.")
+    ] = None,
+    light_my_cells: Annotated[
+        bool, typer.Option("--light-my-cells", help="Add the Light My Cells challenge's figures.")
+    ] = False,
+    overwrite: Overwrite = False,
+    settings: SettingsFile = None,
+    json: Json = False,
+) -> None:
+    """Hold a predicted stain against the real one.
+
+    Example: unstained evaluate predicted.zarr --truth plate.zarr --out evaluation
+    """
+    with task("evaluate", json=json) as told:
+        from unstained import pipeline
+        from unstained.errors import BadSettings
+        from unstained.measurement.evaluation import EvaluationSettings
+        from unstained.plates.plate import open_plate
+
+        if fields not in ("test", "all"):
+            raise BadSettings("--fields", f"{fields!r} is neither test nor all")
+        found = pipeline.evaluate(
+            open_plate(place(predicted)),
+            open_plate(place(truth)),
+            out,
+            fields=fields,
+            target_channel=target,
+            settings=EvaluationSettings().updated(annotated=annotated, light_my_cells=light_my_cells or None),
+            overwrite=overwrite,
+        )
+        for evaluation in found.values():
+            say_scores(told, evaluation)
+        told.say(f"wrote {out}")
+        told.found(out=out, **evaluation_results(found))
+
+
+def report(
+    predicted: PredictedArgument,
+    out: Annotated[Path, typer.Option(metavar="page.html", help="The page to write.")],
+    evaluation: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="What `unstained evaluate` wrote.")
+    ] = None,
+    truth: Annotated[
+        str | None,
+        typer.Option(metavar="P.zarr", help="The plate with the real stain [default: the evaluation's]."),
+    ] = None,
+    overwrite: Overwrite = False,
+    settings: SettingsFile = None,
+    json: Json = False,
+) -> None:
+    """Write one HTML page on a predicted plate: pictures, counts, agreement, and where all of it came from.
+
+    Example: unstained report predicted.zarr --evaluation evaluation --out report.html
+    """
+    with task("report", json=json) as told:
+        from unstained import pipeline
+        from unstained.plates.plate import open_plate
+
+        real = None if truth is None else open_plate(place(truth))
+        page = pipeline.report(
+            open_plate(place(predicted)), out, evaluation=evaluation, truth=real, overwrite=overwrite
+        )
+        told.say(f"wrote {page}")
+        told.found(out=page)
+
+
+def field_rows(predicted: "Plate") -> list[dict[str, Any]]:
+    """Say of each predicted field what was found: verdict, reason and expected PCC, null where nobody judged."""
+    return [
+        _row(name.well, name.field, predicted.field_info(name).get("verdict")) for name in predicted.fields
+    ]
+
+
+def say_scores(told: Task, evaluation: "Evaluation") -> None:
+    """Print the few numbers that matter, each beside what there is to beat."""
+    mean, floor, objects = evaluation.mean, evaluation.floor, evaluation.objects
+    told.say(
+        f"{evaluation.stain}: PCC {_number(mean.pcc)} (blurred input {_number(floor.blurred_input.pcc)}, "
+        f"linear filter {_number(floor.linear_filter.pcc)}), SSIM {_number(mean.ssim)}, on "
+        f"{len(evaluation.fields)} fields"
+    )
+    real = sum(each.count_true or 0 for each in evaluation.fields)
+    predicted = sum(each.count_predicted or 0 for each in evaluation.fields)
+    told.say(
+        f"{evaluation.stain}: {predicted} objects, {real} in the real stain, F1 {_number(objects.f1_iou50)} at IoU 0.5"
+    )
+    for note in evaluation.notes:
+        told.say(f"note: {note}")
+
+
+def evaluation_results(found: "dict[str, Evaluation]") -> dict[str, Any]:
+    """Give the object of evaluation.json for one stain, else one for each under `stains`."""
+    records = {stain: evaluation.to_json() for stain, evaluation in found.items()}
+    return next(iter(records.values())) if len(records) == 1 else {"stains": records}
+
+
+def _row(well: str | None, field: int | None, verdict: Any) -> dict[str, Any]:
+    judged = verdict if isinstance(verdict, dict) else {"verdict": verdict}
+    return {
+        "well": well,
+        "field": field,
+        **{key: judged.get(key) for key in ("verdict", "reason", "expected_pcc")},
+    }
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,84 @@
+"""Commands that go the whole path: `demo`, `screen`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unstained.cli.options import Device, Json, Overwrite, SettingsFile, named
+from unstained.cli.results import field_rows, say_scores
+from unstained.cli.task import quiet_lightning, task
+
+
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for all that is made.")] = Path("demo"),
+    train: Annotated[bool, typer.Option("--train", help="Train a model from scratch first.")] = False,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="M", help="Time for --train [default: 10].")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Steps for --train.")] = None,
+    overwrite: Overwrite = False,
+    settings: SettingsFile = None,
+    json: Json = False,
+) -> None:
+    """Show the whole path on real images: fetch, import, predict, measure, evaluate, report.
+
+    Example: unstained demo --out demo
+    """
+    with task("demo", json=json) as told:
+        from unstained.cli.models import training_settings
+        from unstained.demo import demo as show
+
+        quiet_lightning()
+        training = training_settings("default", {"minutes": minutes, "steps": steps}) if train else None
+        found = show(out, training, overwrite=overwrite, telling=told.telling())
+        say_scores(told, found.evaluation)
+        told.say(f"the report: {found.report.resolve()}")
+        told.found(out=out, report=found.report, sample=found.sample, evaluation=found.evaluation.to_json())
+
+
+def screen(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A plate, or a folder of images.")],
+    model: Annotated[
+        list[str], typer.Option(metavar="MODEL", help="A bundled model or a path; can be repeated.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for all that is made.")],
+    fields: Annotated[
+        str | None, typer.Option(metavar="A01,A02/3", help="Wells or fields [default: all].")
+    ] = None,
+    input: Annotated[
+        str | None,
+        typer.Option("--input", metavar="CHANNEL", help="Read this channel in place of the model's own."),
+    ] = None,
+    pixel_size_um: Annotated[
+        float | None, typer.Option(metavar="F", help="Side of a pixel, µm, in place of what the images say.")
+    ] = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    settings: SettingsFile = None,
+    json: Json = False,
+) -> None:
+    """Predict, measure and report on a plate or a folder of images in one go.
+
+    Interrupted, the same command goes on where it stopped.
+
+    Example: unstained screen images --model hela-rpe1-nuclei --out screened
+    """
+    with task("screen", json=json) as told:
+        from unstained import pipeline
+        from unstained.prediction.labeller import load_model
+        from unstained.prediction.plates import PlateSettings
+
+        labellers = [load_model(name, device) for name in model]
+        chosen = PlateSettings().updated(
+            fields=named(fields), input_channel=input, pixel_size_um=pixel_size_um
+        )
+        predicted = pipeline.screen(
+            source, labellers, out, chosen, overwrite=overwrite, telling=told.telling()
+        )
+        told.say(f"wrote {out}: {', '.join(predicted.channels)} of {len(predicted.fields)} fields")
+        told.say(f"the report: {(out / 'report.html').resolve()}")
+        told.found(
+            out=out, report=out / "report.html", tables=out / "tables", models=[each.name for each in labellers],
+            fields=field_rows(predicted),
+        )  # fmt: skip

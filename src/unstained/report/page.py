@@ -1,0 +1,102 @@
+"""One self-contained HTML page on a predicted plate: pictures, figures, charts, origins; it loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from unstained.errors import OutputFailed, UnstainedError
+from unstained.measurement.evaluation import Evaluation
+from unstained.measurement.plates import stored_tables
+from unstained.plates.plate import Plate, open_plate
+from unstained.report.charts import ramp_css
+from unstained.report.content import choose_fields
+from unstained.report.origin import origin_of
+from unstained.report.sections import Plates
+from unstained.report.wording import Values
+
+Scores = Evaluation | Values
+
+
+def write_report(
+    predicted: Plate,
+    out: Path,
+    *,
+    truth: Plate | None = None,
+    evaluation: Scores | Sequence[Scores] | None = None,
+    run: Mapping[str, Any] | None = None,
+    source: Plate | None = None,
+) -> Path:
+    """Write a page on a predicted plate to `out`; an earlier page there is replaced.
+
+    Parameters
+    ----------
+    truth
+        Plate with the real stain (and, as a rule, the label-free images).
+    evaluation
+        What `evaluate_plate` gave, or its JSON; several, where there are several stains.
+    run
+        Record of the run that made the predictions, shown as it is.
+    source
+        Plate with the label-free images; None = `truth`, or the plate that was predicted if it is there.
+
+    Raises
+    ------
+    OutputFailed
+        No permission or no space.
+    """
+    scores = _by_stain(evaluation)
+    plates = Plates(predicted, truth, source or truth or _source_of(predicted))
+    tables = stored_tables(predicted)
+    sections = [plates.section(stain, scores.get(stain), tables) for stain in predicted.channels]
+    shown = dict.fromkeys(
+        shown.name for stain in predicted.channels for shown in choose_fields(predicted, scores.get(stain))
+    )
+    page = _render(
+        title=predicted.name,
+        model=", ".join(str(card.get("name")) for card in predicted.info.get("models", ())),
+        sections=sections,
+        origin=origin_of(predicted, truth, run, shown, scores.values()),
+        ramp=ramp_css(),
+    )
+    return _write_whole(out, page)
+
+
+def _by_stain(evaluation: Scores | Sequence[Scores] | None) -> dict[str, Values]:
+    if evaluation is None:
+        return {}
+    several = evaluation if isinstance(evaluation, Sequence) else [evaluation]
+    plain = [each.to_json() if isinstance(each, Evaluation) else each for each in several]
+    return {each["stain"]: each for each in plain}
+
+
+def _source_of(predicted: Plate) -> Plate | None:
+    """Open the plate that was predicted; None where it is gone, as a page can do without it."""
+    path = predicted.info.get("source")
+    try:
+        return None if path is None else open_plate(path)
+    except UnstainedError:
+        return None
+
+
+def _render(**values: Any) -> str:
+    text = files("unstained.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(text).render(**values)
+
+
+def _write_whole(out: Path, page: str) -> Path:
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(page, encoding="utf-8", newline="\n")
+        unfinished.replace(out)
+    except OSError as error:
+        raise OutputFailed(out, error) from error
+    return out

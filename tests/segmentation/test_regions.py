@@ -1,0 +1,122 @@
+"""Regions: holes, spurs, notches, ellipses, numbers."""
+
+import numpy as np
+import pytest
+
+from unstained.segmentation.regions import (
+    drop_small,
+    ellipse_fill,
+    extend,
+    fill_holes,
+    inner_distance,
+    join_convex,
+    keep_labels,
+    largest_pieces,
+    quantile_by_label,
+    renumbered,
+    smooth_outline,
+    split_touching,
+)
+
+
+def disk(shape, centre, radius):
+    y, x = np.indices(shape)
+    return (y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= radius**2
+
+
+def test_small_holes_are_filled_large_ones_and_bays_are_not():
+    inside = np.ones((40, 40), bool)
+    inside[5:7, 5:7] = False
+    inside[15:30, 15:30] = False
+    inside[0:2, 20:22] = False
+    filled = fill_holes(inside, 10)
+    assert filled[5:7, 5:7].all()
+    assert not filled[15:30, 15:30].any()
+    assert not filled[0:2, 20:22].any()
+
+
+def test_small_regions_are_dropped():
+    inside = np.zeros((20, 20), bool)
+    inside[2:4, 2:4] = True
+    inside[10:13, 10:13] = True
+    kept = drop_small(inside, 9)
+    assert kept.sum() == 9
+    assert kept[11, 11]
+
+
+def test_opening_takes_a_spur_off_and_leaves_the_disk():
+    shape = disk((60, 60), (30, 30), 14)
+    spurred = shape.copy()
+    spurred[29:31, 40:58] = True
+    opened = smooth_outline(spurred, 3)
+    assert not opened[30, 50]
+    assert np.logical_xor(opened, shape).sum() < 0.06 * shape.sum()
+
+
+def test_a_deep_notch_splits_and_a_shallow_one_does_not():
+    for apart, expected in ((20, 2), (6, 1)):
+        inside = disk((50, 80), (25, 30), 12) | disk((50, 80), (25, 30 + apart), 12)
+        labels = split_touching(inside, inner_distance(inside) / 12, 2, 0.1)
+        assert labels.max() == expected
+        np.testing.assert_array_equal(labels > 0, inside)
+
+
+def test_a_mask_without_anything_has_no_regions():
+    assert not split_touching(np.zeros((9, 9), bool), np.zeros((9, 9), np.float32), 2, 0.1).any()
+
+
+def test_the_fill_of_an_ellipse_is_one_and_of_two_disks_nine_tenths():
+    y, x = np.indices((120, 160))
+    ellipse = ((y - 60) / 20) ** 2 + ((x - 80) / 50) ** 2 <= 1
+    pair = disk((120, 160), (60, 50), 25) | disk((120, 160), (60, 100), 25)
+    # two disks of radius r: 2πr² against 4π·√(r²/4 · 5r²/4) = 4π·√5/4·r²
+    for mask, expected in ((ellipse, 1.0), (pair, 2 / np.sqrt(5))):
+        rows, columns = np.nonzero(mask)
+        moments = np.array([term.sum() for term in
+                            (np.ones(len(rows)), rows, columns, rows**2, columns**2, rows * columns)])
+        assert ellipse_fill(moments) == pytest.approx(expected, abs=0.01)
+
+
+def test_halves_of_a_disk_are_joined_and_two_disks_are_not():
+    whole = disk((60, 100), (30, 30), 15)
+    halves = np.where(whole, 1 + (np.indices((60, 100))[1] > 30), 0).astype(np.int32)
+    assert join_convex(halves, 0.94, 2000).max() == 1
+    assert join_convex(halves, 0.94, 500).max() == 2
+    both = np.where(whole, 1, 0) + np.where(disk((60, 100), (30, 60), 15) & ~whole, 2, 0)
+    assert join_convex(both.astype(np.int32), 0.94, 2000).max() == 2
+
+
+def test_cores_grow_over_their_part_and_bare_parts_become_objects():
+    inside = np.zeros((10, 30), bool)
+    inside[2:8, 2:12] = True
+    inside[2:8, 20:28] = True
+    cores = np.zeros((10, 30), np.int32)
+    cores[4, 3:5] = 1
+    cores[4, 9:11] = 2
+    grown = extend(cores, np.zeros((10, 30), np.float32), inside)
+    assert grown.max() == 3
+    np.testing.assert_array_equal(grown > 0, inside)
+    assert (grown[4, 4], grown[4, 10], grown[4, 24]) == (1, 2, 3)
+
+
+def test_only_the_largest_piece_of_a_label_is_kept():
+    labels = np.array([[1, 1, 0, 1], [2, 0, 2, 2]], np.int32)
+    np.testing.assert_array_equal(largest_pieces(labels), [[1, 1, 0, 0], [0, 0, 2, 2]])
+
+
+def test_kept_labels_are_numbered_without_gaps():
+    labels = np.array([[5, 5, 0], [9, 2, 2]], np.int32)
+    np.testing.assert_array_equal(renumbered(labels), [[2, 2, 0], [3, 1, 1]])
+    keep = np.array([False, False, True, False, False, False, False, False, False, True])
+    np.testing.assert_array_equal(keep_labels(labels, keep), [[0, 0, 0], [2, 1, 1]])
+    assert not renumbered(np.zeros((3, 3), np.int32)).any()
+
+
+def test_quantiles_by_label_are_those_of_the_pixels():
+    rng = np.random.default_rng(0)
+    labels = renumbered(rng.integers(0, 6, (30, 30)))
+    plane = rng.random((30, 30)).astype(np.float32)
+    found = quantile_by_label(labels, plane, 0.5)
+    assert found[0] == 0
+    for number in range(1, labels.max() + 1):
+        assert found[number] == np.quantile(plane[labels == number], 0.5, method="lower")
