@@ -7,7 +7,6 @@ Writes results/hela-rpe1-*.json. A01/2 is to be scored once, when the recipe is 
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from unstained.networks.bundle import load_model_bundle
 from unstained.plates.importing import import_plate
 from unstained.plates.plate import Plate
 from unstained.prediction.labeller import Labeller
-from unstained.prediction.plates import predict_plate
+from unstained.prediction.plates import PlateSettings
 from unstained.training.fitting import RECIPES, Progress
 from unstained.training.models import Subject
 
@@ -32,15 +31,14 @@ def scored(plate: Plate, recipe: str, minutes: float, seed: int, out: Path) -> d
     subject = Subject(name, "nuclei", "TL", "DNA", licence="MIT", attribution=ATTRIBUTION)
     settings = RECIPES[recipe].updated(minutes=minutes, seed=seed)
     telling = pipeline.Telling(progress=_print_progress, note=lambda line: print(line, flush=True))
-    held_out = pipeline.HeldOut(test=(TEST,))
-    pipeline.train(plate, subject, out / name, settings, held_out=held_out, telling=telling, overwrite=True)
-    labeller = Labeller(load_model_bundle(out / name))
-    predicted = predict_plate(plate, labeller, out / f"{name}.zarr", fields=plate.select([TEST]), overwrite=True)
-    pipeline.measure(predicted)
-    folder = out / f"{name}-evaluation"
-    shutil.rmtree(folder, ignore_errors=True)
-    found = pipeline.evaluate(predicted, plate, folder)["nuclei"]
-    return found.to_json()
+    plan = pipeline.Plan(subject, settings, pipeline.HeldOut(test=(TEST,)))
+    pipeline.train(plate, plan, out / name, telling=telling, overwrite=True, accelerator="cpu", devices=1)
+    labeller = Labeller(load_model_bundle(out / name), device="cpu")
+    only_test = PlateSettings(fields=(TEST,))
+    predicted = pipeline.predict(plate, [labeller], out / f"{name}.zarr", only_test, overwrite=True)
+    pipeline.measure(predicted, overwrite=True)
+    found = pipeline.evaluate(predicted, plate, out / f"{name}-evaluation", overwrite=True)
+    return found["nuclei"].to_json()
 
 
 def _print_progress(line: Progress) -> None:

@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from unstained.errors import BadInput, MissingChannel, OutputExists, refuse_existing
 from unstained.measurement.evaluation import evaluate_plate
+from unstained.measurement.evaluation_files import read_evaluations, write_evaluations
 from unstained.measurement.evaluation_record import Evaluation
 from unstained.measurement.plates import MEASURED, Tables, measure_plate, stored_tables
 from unstained.measurement.wells import write_tables
@@ -20,7 +21,6 @@ from unstained.plates.importing import ImportSettings, import_plate
 from unstained.plates.overlaps import common_ground
 from unstained.plates.plate import Plate, open_plate
 from unstained.plates.splitting import Split, split_plate
-from unstained.prediction.files import predict_file
 from unstained.prediction.labeller import Labeller
 from unstained.prediction.plates import PlateSettings, predict_plate
 from unstained.provenance import (
@@ -33,7 +33,6 @@ from unstained.provenance import (
     record_in_plate,
     run_path,
     run_record,
-    sha256_of,
     to_json,
     write_json,
 )
@@ -42,8 +41,6 @@ from unstained.studies.split import SplitStudy, study_split
 from unstained.training.fitting import Progress, TrainingSettings
 from unstained.training.models import Subject, fit_model, grid_for, with_origin
 from unstained.training.pairs import make_pairs
-
-EVALUATION = "evaluation.json"
 
 
 @dataclass(frozen=True)
@@ -146,7 +143,7 @@ def predict(
     overwrite: bool = False,
     telling: Telling = SILENT,
 ) -> Plate:
-    """Predict a plate's stains into a plate of its own; interrupted, the same call goes on where it stopped."""
+    """Predict a plate's stains into a plate of its own; interrupted, the same call goes on."""
     counted = partial(telling.count, "predict")
     predicted = predict_plate(plate, labellers, out, settings, overwrite=overwrite, progress=counted)
     inputs = {
@@ -155,21 +152,6 @@ def predict(
     }
     record_in_plate(predicted, run_record("predict", settings.model_dump(mode="json"), inputs))
     return predicted
-
-
-def predict_image(
-    image: Path,
-    labellers: Sequence[Labeller],
-    out: Path,
-    *,
-    pixel_size_um: float | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Predict the stains of one image file into a TIFF, in the order of the models."""
-    predict_file(image, labellers, out, pixel_size_um=pixel_size_um, overwrite=overwrite)
-    models = {each.name: each.card.weights_sha256 for each in labellers}
-    inputs = {"image": {"path": str(image), "sha256": sha256_of(image)}, "models": models}
-    write_json(run_path(out), run_record("predict", {"pixel_size_um": pixel_size_um}, inputs))
 
 
 def measure(
@@ -212,8 +194,7 @@ def evaluate(
         "truth": plate_record(truth, *(evaluation.target for evaluation in found.values())),
     }
     begin_folder(out, inputs, overwrite=overwrite)
-    for stain, evaluation in found.items():
-        write_json((out if len(found) == 1 else out / stain) / EVALUATION, evaluation.to_json())
+    write_evaluations(out, found)
     finish_folder(out, run_record("evaluate", options, inputs))
     return found
 
@@ -231,7 +212,7 @@ def report(
     The real stain is shown where its plate is given, or where the evaluation says it lies.
     """
     refuse_existing(out, overwrite)
-    scores = None if evaluation is None else _read_evaluations(evaluation, predicted.channels)
+    scores = None if evaluation is None else read_evaluations(evaluation, predicted.channels)
     if truth is None and evaluation is not None:
         truth = _truth_of(evaluation)
     run = predicted.info.get("runs", {}).get("predict")
@@ -295,17 +276,14 @@ def _keep(model: Model, out: Path, unfinished: Path, *, overwrite: bool) -> None
 def _training_record(plate: Plate, plan: Plan, begin: Model | None) -> dict[str, Any]:
     settings = {**vars(plan.subject), **vars(plan.held_out), **plan.settings.model_dump(mode="json")}
     start = None if begin is None else {"name": begin.name, "weights_sha256": begin.card.weights_sha256}
-    return run_record(
-        "train", settings, {"plate": plate_record(plate, *plan.subject.channels), "from": start}
-    )
+    inputs = {"plate": plate_record(plate, *plan.subject.channels), "from": start}
+    return run_record("train", settings, inputs)
 
 
 def _plate_of(source: Path, imported: Path, telling: Telling) -> Plate:
     """Open a source that is a plate, else import it, unless that is done."""
-    if is_ours(source):
-        return open_plate(source)
-    if imported.exists():
-        return open_plate(imported)
+    if is_ours(source) or imported.exists():
+        return open_plate(source if is_ours(source) else imported)
     return import_images(source, imported, telling=telling)
 
 
@@ -313,14 +291,6 @@ def _need_channels(plate: Plate, *channels: str) -> None:
     for channel in channels:
         if channel not in plate.channels:
             raise MissingChannel(channel, str(plate.path), plate.channels)
-
-
-def _read_evaluations(folder: Path, stains: Sequence[str]) -> list[dict[str, Any]]:
-    paths = (folder / EVALUATION, *(folder / stain / EVALUATION for stain in stains))
-    found = [scores for path in paths if (scores := read_json(path)) is not None]
-    if not found:
-        raise BadInput(f"{folder} holds no {EVALUATION}; make one: unstained evaluate")
-    return found
 
 
 def _truth_of(evaluation: Path) -> Plate | None:

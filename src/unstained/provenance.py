@@ -1,4 +1,4 @@
-"""Where a result came from: a record beside every output, so that each number leads back to image, model and code."""
+"""Where a result came from: a record beside every output; each number leads back to image, model and code."""
 
 import hashlib
 import json
@@ -12,6 +12,7 @@ from typing import Any
 
 from unstained.errors import OutputExists, OutputFailed
 from unstained.plates.plate import Plate
+from unstained.settings import Settings
 from unstained.version import __version__
 
 RUN = "run.json"
@@ -22,7 +23,7 @@ _TRACED = ("numpy", "scipy", "scikit-image", "torch", "lightning", "ngio", "zarr
 
 
 def run_record(command: str, settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Describe a run: what was called with what, on which inputs (with their hashes), by which versions."""
+    """Describe a run: what was called with what, on which inputs (with hashes), by which versions."""
     return {
         "command": command,
         "settings": dict(settings),
@@ -36,19 +37,19 @@ def run_record(command: str, settings: Mapping[str, Any], inputs: Mapping[str, A
 
 
 def run_path(out: Path) -> Path:
-    """Where the record of `out` lies: `run.json` in a folder of results, `NAME.run.json` beside a plate or a file."""
+    """Where the record of `out` lies: in a folder of results, beside a plate or a file."""
     if out.is_dir() and not (out / "zarr.json").exists():
         return out / RUN
     return out.with_name(f"{out.name}.{RUN}")
 
 
 def plate_record(plate: Plate, *channels: str) -> dict[str, Any]:
-    """Say which plate it is: by its path, and by the pixels of some of its channels where it knows their hashes."""
+    """Say which plate it is: by its path, and by the pixels of some channels where their hashes are known."""
     named = list(dict.fromkeys(channels))
     known = [plate.field_info(name).get("fingerprints", {}) for name in plate.fields]
     prints = [str(found.get(channel)) for found in known for channel in named]
     return {
-        "path": str(plate.path),
+        "path": str(plate.path.resolve() if isinstance(plate.path, Path) else plate.path),
         "fields": len(plate.fields),
         "channels": named,
         "sha256": None if "None" in prints else digest(prints),
@@ -83,8 +84,8 @@ def write_json(path: Path, content: Any) -> Path:
 
 
 def to_json(content: Any) -> bytes:
-    """Write a record as JSON; paths become texts."""
-    return (json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n").encode("utf-8")
+    """Write a record as JSON; settings become their values, paths texts."""
+    return (json.dumps(content, indent=1, ensure_ascii=False, default=_plain) + "\n").encode("utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -159,6 +160,10 @@ def sha256_of(path: Path) -> str:
 def digest(texts: Iterable[str]) -> str:
     """Hash a list of texts, such as the fingerprints of a plate's fields."""
     return hashlib.sha256("\n".join(texts).encode("utf-8")).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, Settings) else str(value)
 
 
 def _version(package: str) -> str | None:

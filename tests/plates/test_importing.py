@@ -1,8 +1,7 @@
-"""Files of every kind become plates whose pixels are those that were recorded; what can't be used says why."""
+"""Files of every kind become plates of the pixels that were recorded; what can't be used says why."""
 
 import shutil
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import ngio
@@ -169,8 +168,9 @@ def test_presets_are_recognised_by_their_names(tmp_path: Path, case: str) -> Non
 INDEX_5 = """<EvaluationInputData xmlns="http://www.perkinelmer.com/PEHH/HarmonyV5"><Images>
 <Image><URL>r01c01f01p01-ch1sk1fk1fl1.tiff</URL><ChannelID>1</ChannelID><ChannelName>Brightfield</ChannelName>
 <ImageResolutionX Unit="m">2.98e-07</ImageResolutionX></Image>
-<Image><URL>r01c01f01p01-ch2sk1fk1fl1.tiff</URL><ChannelID>2</ChannelID><ChannelName>HOECHST 33342</ChannelName>
-<ImageResolutionX Unit="m">2.98e-07</ImageResolutionX></Image></Images></EvaluationInputData>"""
+<Image><URL>r01c01f01p01-ch2sk1fk1fl1.tiff</URL><ChannelID>2</ChannelID>
+<ChannelName>HOECHST 33342</ChannelName><ImageResolutionX Unit="m">2.98e-07</ImageResolutionX></Image></Images>
+</EvaluationInputData>"""
 INDEX_6 = """<EvaluationInputData xmlns="http://www.perkinelmer.com/PEHH/HarmonyV6"><Maps>
 <Map><Entry ChannelID="1"><ChannelName>Brightfield</ChannelName></Entry>
 <Entry ChannelID="2"><ChannelName>HOECHST 33342</ChannelName></Entry></Map>
@@ -460,8 +460,8 @@ def test_an_existing_output_is_replaced_only_on_request_and_only_when_the_new_on
 
 
 @pytest.fixture
-def foreign(tmp_path: Path) -> Iterator[Path]:
-    """A plate of another program: one well, two times, three z."""
+def foreign(tmp_path: Path) -> Path:
+    """Write a plate as another program would: one well, two times, three z."""
     path = tmp_path / "theirs.zarr"
     ngio.create_empty_plate(str(path), "theirs", images=[ngio.ImageInWellPath(row="B", column=3, path="0")])
     image = ngio.create_empty_ome_zarr(
@@ -473,7 +473,7 @@ def foreign(tmp_path: Path) -> Iterator[Path]:
         levels=1,
     )
     image.get_image().set_array(pixels(3, (2, 2, 3, 20, 30)))
-    yield path
+    return path
 
 
 def test_a_foreign_plate_is_projected_like_files(foreign: Path, tmp_path: Path) -> None:

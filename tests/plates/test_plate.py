@@ -188,7 +188,7 @@ def test_tables_come_back_to_the_last_digit(plate: Plate) -> None:
     pd.testing.assert_frame_equal(plate.read_table(A01, "empty"), table[:0])
     plate.write_table(A01, "fields", table.drop(columns="label"))
     pd.testing.assert_frame_equal(plate.read_table(A01, "fields"), table.drop(columns="label"))
-    with pytest.raises(BadInput, match="it holds: empty, fields, nuclei|it holds: nuclei, empty, fields"):
+    with pytest.raises(BadInput, match="it holds: nuclei, empty, fields"):
         plate.read_table(A01, "golgi")
 
 

@@ -95,6 +95,15 @@ def test_a_multiple_of_the_pooling_goes_through_unchanged(network):
     np.testing.assert_array_equal(predict_tiled(plane, as_function(network), whole(plane.shape)), direct)
 
 
+def test_what_is_missing_to_a_multiple_is_mirrored():
+    """Beyond the edge the network sees the field's mirror image, not darkness."""
+    seen = []
+    plane = field(10, 23)
+    predict_tiled(plane, lambda window: seen.append(window) or window, Tiling())
+    mirrored = np.concatenate([plane, plane[-2:-8:-1]])
+    np.testing.assert_array_equal(seen, [[np.hstack([mirrored, mirrored[:, -2:-11:-1]])]])
+
+
 def test_centre_crops_of_the_thesis_differ_from_one_pass(network):
     plane = field(300, 300)
     one_pass = predict_tiled(plane, as_function(network), whole(plane.shape))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unstained.segmentation.regions import (
-    drop_small,
+    drop_small_objects,
     ellipse_fill,
     extend,
     fill_holes,
@@ -35,13 +35,14 @@ def test_small_holes_are_filled_large_ones_and_bays_are_not():
     assert not filled[0:2, 20:22].any()
 
 
-def test_small_regions_are_dropped():
-    inside = np.zeros((20, 20), bool)
-    inside[2:4, 2:4] = True
-    inside[10:13, 10:13] = True
-    kept = drop_small(inside, 9)
-    assert kept.sum() == 9
-    assert kept[11, 11]
+def test_small_objects_are_dropped_unless_the_edge_cuts_them():
+    labels = np.zeros((20, 20), np.int32)
+    labels[2:4, 2:4] = 1
+    labels[10:14, 10:14] = 2
+    labels[0:2, 10:14] = 3
+    labels[5:8, 18:] = 4
+    kept = drop_small_objects(labels, 4.0)                    # at least 12.6 px, 6.3 px at the edge
+    np.testing.assert_array_equal(kept, np.where(labels == 2, 1, np.where(labels == 3, 2, 0)))
 
 
 def test_opening_takes_a_spur_off_and_leaves_the_disk():

@@ -115,6 +115,6 @@ def test_course_is_kept_as_table_and_picture() -> None:
 def test_frm_is_the_published_recipe() -> None:
     assert (FRM.optimiser, FRM.learning_rate, FRM.loss, FRM.batch) == ("adadelta", 1.0, "mse", 32)
     assert FRM.network.ending == "frm"
-    assert FRM.working_scale == 1
+    assert FRM.crops.side == 256
     assert FRM.crops.scale == 1
     assert not FRM.crops.flip

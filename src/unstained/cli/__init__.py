@@ -1,4 +1,4 @@
-"""The command line: each command parses, calls one public function, and prints; stages are imported inside."""
+"""The command line: each command parses, calls one public function, prints; stages are imported inside."""
 
 from typing import Annotated
 

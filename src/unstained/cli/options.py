@@ -12,7 +12,7 @@ MORE = "unstained.more"
 
 
 def take_settings(context: typer.Context, file: Path | None) -> Path | None:
-    """Make a YAML file's values the defaults of the command's options; what isn't an option is a stage's setting.
+    """Make a YAML file's values the defaults of the command's options; others are settings of its stage.
 
     Raises
     ------
@@ -26,11 +26,11 @@ def take_settings(context: typer.Context, file: Path | None) -> Path | None:
         from unstained.settings import read_yaml
 
         values = {name.replace("-", "_"): value for name, value in read_yaml(file).items()}
-        options = {parameter.name for parameter in context.command.params} - {"settings", "json", "help"}
+        options = {str(each.name) for each in context.command.params} - {"settings", "json", "help"}
         further = _stage_settings(str(context.info_name))
         if unknown := sorted(values.keys() - options - further):
             fault = f"{context.command_path} has no setting {unknown[0]!r}"
-            raise BadSettings(str(file), fault, known=sorted(_shown(options) | further))
+            raise BadSettings(str(file), fault, known=sorted(options | further))
         context.default_map = {**(context.default_map or {}), **_pick(values, options)}
         context.meta[MORE] = _pick(values, further - options)
     return file
@@ -65,10 +65,6 @@ def _stage_settings(command: str) -> set[str]:
 
 def _pick(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in names}
-
-
-def _shown(options: set[str | None]) -> set[str]:
-    return {name for name in options if name}
 
 
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]

@@ -15,7 +15,7 @@ PLAIN_LINES = 20
 
 
 class Display:
-    """Shows how far one piece of work after another has come; nothing is shown until there is something to show."""
+    """Shows how far one piece of work after another has come; nothing is shown before its first word."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say

@@ -47,13 +47,14 @@ def predict(
     with task("predict", json=json) as told:
         from unstained import pipeline
         from unstained.plates.plate import open_plate
+        from unstained.prediction.files import predict_file
         from unstained.prediction.labeller import load_model
         from unstained.prediction.plates import PlateSettings
 
         labellers = [load_model(name, device) for name in model]
         told.say(f"on {labellers[0].device}")
         if (image := Path(source)).is_file():
-            pipeline.predict_image(image, labellers, out, pixel_size_um=pixel_size_um, overwrite=overwrite)
+            predict_file(image, labellers, out, pixel_size_um=pixel_size_um, overwrite=overwrite)
             told.say(f"wrote {out}")
             rows = [_row(None, None, None)]
         else:
@@ -178,7 +179,7 @@ def report(
 
 
 def field_rows(predicted: "Plate") -> list[dict[str, Any]]:
-    """Say of each predicted field what was found: verdict, reason and expected PCC, null where nobody judged."""
+    """Give verdict, reason and expected PCC of each predicted field, null where nobody judged."""
     return [
         _row(name.well, name.field, predicted.field_info(name).get("verdict")) for name in predicted.fields
     ]
@@ -194,9 +195,8 @@ def say_scores(told: Task, evaluation: "Evaluation") -> None:
     )
     real = sum(each.count_true or 0 for each in evaluation.fields)
     predicted = sum(each.count_predicted or 0 for each in evaluation.fields)
-    told.say(
-        f"{evaluation.stain}: {predicted} objects, {real} in the real stain, F1 {_number(objects.f1_iou50)} at IoU 0.5"
-    )
+    f1 = f"F1 {_number(objects.f1_iou50)} at IoU 0.5"
+    told.say(f"{evaluation.stain}: {predicted} objects, {real} in the real stain, {f1}")
     for note in evaluation.notes:
         told.say(f"note: {note}")
 

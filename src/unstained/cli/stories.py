@@ -79,6 +79,6 @@ def screen(
         told.say(f"wrote {out}: {', '.join(predicted.channels)} of {len(predicted.fields)} fields")
         told.say(f"the report: {(out / 'report.html').resolve()}")
         told.found(
-            out=out, report=out / "report.html", tables=out / "tables", models=[each.name for each in labellers],
-            fields=field_rows(predicted),
+            out=out, report=out / "report.html", tables=out / "tables",
+            models=[each.name for each in labellers], fields=field_rows(predicted),
         )  # fmt: skip

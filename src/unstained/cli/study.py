@@ -33,7 +33,7 @@ def split(
     settings: SettingsFile = None,
     json: Json = False,
 ) -> None:
-    """Train twice and score both: how much does a split by crops flatter, against fields held out whole?
+    """Train twice, on a split by crops and on an honest one, and score both: how much do crops flatter.
 
     Example: unstained study split plate.zarr --input TL --target DNA --out split-study --steps 1000
     """
@@ -52,12 +52,8 @@ def split(
         found = pipeline.study_splits(
             open_plate(place(plate)), plan, out, telling=told.telling(), overwrite=overwrite
         )
-        told.say(f"{'split':8} {'PCC':>6}  tested on")
-        told.say(
-            f"{'by crops':8} {found.naive.pcc or float('nan'):6.3f}  {found.naive.test} squares of training images"
-        )
-        told.say(
-            f"{'honest':8} {found.honest.pcc or float('nan'):6.3f}  {found.honest.test} regions, by {found.honest_level}"
-        )
+        for kind, scored in (("by crops", found.naive), (f"honest, by {found.honest_level}", found.honest)):
+            pcc = "–" if scored.pcc is None else f"{scored.pcc:.3f}"
+            told.say(f"split {kind}: PCC {pcc}, tested on {scored.test} regions")
         told.say(f"wrote {out / 'split.json'}")
         told.found(out=out, **found.model_dump(mode="json"))

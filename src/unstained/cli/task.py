@@ -91,14 +91,14 @@ def errors_as_lines() -> Iterator[None]:
 
 
 def quiet_lightning() -> None:
-    """Keep Lightning's notes on devices and its tips from the terminal; its errors stay. Call after importing it."""
+    """Keep Lightning's notes on devices and its tips from the terminal; call it after importing Lightning."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
 
 
 @contextmanager
 def _library_warnings_kept_away() -> Iterator[None]:
-    """Print our own cautions as one line each; show what libraries warn of only where Python was asked to (-W)."""
+    """Print our cautions as one line each; what libraries warn of is shown where Python was asked to (-W)."""
     with warnings.catch_warnings():
         if not sys.warnoptions:
             warnings.filterwarnings("ignore", module=r"(?!unstained\b)")

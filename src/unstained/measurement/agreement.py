@@ -16,7 +16,7 @@ from unstained.measurement.image_metrics import (
     ssim,
     why_undefined,
 )
-from unstained.measurement.intervals import interval_over_wells
+from unstained.measurement.intervals import interval_over_wells, mean_interval
 from unstained.measurement.matching import IOU_LADDER, Matches, average_precision, match_objects
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "light_my_cells",
     "linear_filter_floor",
     "match_objects",
+    "mean_interval",
     "mean_of",
     "ssim",
     "why_undefined",

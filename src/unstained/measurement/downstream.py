@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.stats import rankdata
 
-from unstained.measurement.intervals import Interval, interval_over_wells
+from unstained.measurement.intervals import Interval, interval_over_wells, mean_interval
 from unstained.settings import Settings
 
 MEASURES = ("count", "area_um2", "intensity_total", "intensity_mean")
@@ -65,8 +64,8 @@ def agreement(
         spearman=spearman(real, predicted),
         bias=bias(real, predicted),
         n=len(real),
-        interval=_interval(pearson, real, predicted, wells, rng),
-        bias_interval=_interval(bias, real, predicted, wells, rng),
+        interval=pearson_interval(real, predicted, wells, rng),
+        bias_interval=bias_interval(real, predicted, wells, rng),
     )
 
 
@@ -92,7 +91,29 @@ def bias(real: Vector, predicted: Vector) -> float | None:
     return float(np.mean((predicted[counted] - real[counted]) / real[counted])) if counted.any() else None
 
 
-def _interval(
-    statistic: Any, real: Vector, predicted: Vector, wells: Sequence[str], rng: np.random.Generator
+def pearson_interval(
+    real: Vector, predicted: Vector, wells: Sequence[str], rng: np.random.Generator
 ) -> Interval | None:
-    return interval_over_wells(wells, lambda rows: statistic(real[rows], predicted[rows]), rng)
+    """95 % interval of Pearson's correlation, from resampling wells; None where it isn't defined."""
+    if pearson(real, predicted) is None:
+        return None
+    x, y = ((side - side.mean()) / side.std() for side in (real, predicted))
+    terms = np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], axis=1)
+    return interval_over_wells(wells, terms, _pearson_of_sums, rng)
+
+
+def bias_interval(
+    real: Vector, predicted: Vector, wells: Sequence[str], rng: np.random.Generator
+) -> Interval | None:
+    """95 % interval of the bias, from resampling wells; None where it isn't defined."""
+    counted = real != 0
+    shares = (predicted[counted] - real[counted]) / real[counted]
+    return mean_interval([well for well, holds in zip(wells, counted, strict=True) if holds], shares, rng)
+
+
+def _pearson_of_sums(sums: Vector) -> Vector:
+    n, x, y, xx, yy, xy = sums.T
+    left, right = n * xx - x * x, n * yy - y * y
+    defined = (n >= FEWEST_ROWS) & (np.minimum(left, right) > 1e-9 * n * n)
+    product = np.sqrt(np.where(defined, left * right, 1.0))
+    return np.where(defined, np.clip((n * xy - x * y) / product, -1, 1), np.nan)

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from unstained.arrays import Labels, RawPlane
 from unstained.errors import BadInput, MissingChannel
-from unstained.measurement.evaluation_record import Evaluation, FieldScores
+from unstained.measurement.evaluation_record import Evaluation as Evaluation
+from unstained.measurement.evaluation_record import FieldScores
 from unstained.measurement.floors import LinearFilter, fit_linear_filter
 from unstained.measurement.scoring import FieldPlanes, ScoredField, score_field
 from unstained.measurement.summary import Context, summarise
@@ -35,7 +36,7 @@ class EvaluationSettings(Settings):
         default=None, description="labels of the truth plate to compare with, by name"
     )
     nuclei: NucleiSettings | None = Field(
-        None, description="how both stains are segmented; none = as the model says"
+        default=None, description="how both stains are segmented; none = as the model says"
     )
     light_my_cells: bool = Field(default=False, description="add the figures of the Light My Cells challenge")
     seed: int = Field(default=0, ge=0, description="of the resampling")
@@ -212,10 +213,7 @@ def _score(sides: Sides, region: Region, fitted: LinearFilter | None) -> ScoredF
 
 
 def _model_notes(card: Mapping[str, Any]) -> tuple[str, ...]:
-    notes = [f"split: {warning}" for warning in card.get("split", {}).get("warnings", ())]
-    if card.get("simulated"):
-        notes.append("the model was trained on simulated images alone")
-    return tuple(notes)
+    return ("the model was trained on simulated images alone",) if card.get("simulated") else ()
 
 
 def _spread(items: Sequence[Any], most: int) -> list[Any]:

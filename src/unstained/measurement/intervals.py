@@ -1,12 +1,13 @@
 """How sure a figure is: intervals from resampling wells, as fields of one well are not independent."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Interval = tuple[float, float]
+Interval: TypeAlias = tuple[float, float]
+Array: TypeAlias = NDArray[Any]
 
 FEWEST_WELLS = 3
 TOO_FEW_WELLS = f"an interval comes from resampling wells, and needs at least {FEWEST_WELLS}"
@@ -15,10 +16,7 @@ COVERED_PERCENT = (2.5, 97.5)
 
 
 def interval_over_wells(
-    wells: Sequence[str],
-    statistic: Callable[[NDArray[np.intp]], float | None],
-    rng: np.random.Generator,
-    draws: int = DRAWS,
+    wells: Sequence[str], terms: Array, statistic: Callable[[Array], Array], rng: np.random.Generator
 ) -> Interval | None:
     """95 % percentile interval of a statistic, from drawing whole wells with replacement (Efron 1979).
 
@@ -26,31 +24,30 @@ def interval_over_wells(
     ----------
     wells
         The well of every row.
+    terms
+        What the statistic adds up, (rows terms); a well drawn twice adds twice.
     statistic
-        Takes row numbers, a row twice where its well was drawn twice; None where it isn't defined.
+        Makes of the sums of all draws (draws terms) one value each (draws); NaN where it isn't defined.
 
     Returns
     -------
-    Low and high end; None with fewer than three wells, or where most draws leave the statistic undefined.
+    Low and high end; None with fewer than three wells, or where half of the draws leave it undefined.
     """
-    names = np.asarray(wells, dtype=object)
-    rows = [np.flatnonzero(names == name) for name in sorted(set(wells))]
-    if len(rows) < FEWEST_WELLS:
+    names, rows = np.unique(np.asarray(wells, dtype=str), return_inverse=True)
+    if len(names) < FEWEST_WELLS:
         return None
-    drawn = rng.integers(len(rows), size=(draws, len(rows)))
-    found = [statistic(np.concatenate([rows[well] for well in draw])) for draw in drawn]
-    return percentile_interval([value for value in found if value is not None], draws)
-
-
-def percentile_interval(values: Sequence[float], draws: int) -> Interval | None:
-    """Find the ends that cover 95 % of the draws; None where fewer than half of them gave a value."""
-    if 2 * len(values) < draws:
+    sums = np.zeros((len(names), terms.shape[1]))
+    np.add.at(sums, rows, terms)
+    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS)  # (draws wells)
+    values = statistic(drawn @ sums)
+    known = values[np.isfinite(values)]
+    if 2 * len(known) < DRAWS:
         return None
-    low, high = np.percentile(np.asarray(values, dtype=np.float64), COVERED_PERCENT)
+    low, high = np.percentile(known, COVERED_PERCENT)
     return float(low), float(high)
 
 
-def mean_of_rows(values: Sequence[float]) -> Callable[[NDArray[np.intp]], float | None]:
-    """Make a statistic for `interval_over_wells`: the mean of the drawn rows."""
-    array: NDArray[Any] = np.asarray(values, dtype=np.float64)
-    return lambda rows: float(array[rows].mean())
+def mean_interval(wells: Sequence[str], values: Sequence[float], rng: np.random.Generator) -> Interval | None:
+    """Give the interval of the mean of rows."""
+    terms = np.stack([np.ones(len(values)), np.asarray(values, dtype=np.float64)], axis=1)
+    return interval_over_wells(wells, terms, lambda sums: sums[:, 1] / sums[:, 0], rng)

@@ -8,6 +8,7 @@ from skimage.measure import regionprops_table
 
 from unstained.arrays import Labels, Plane
 from unstained.errors import BadInput
+from unstained.segmentation.regions import at_edge
 
 Properties = dict[str, np.ndarray]
 """What `regionprops_table` gives, in px and camera units: one array (objects,) per property."""
@@ -83,7 +84,7 @@ def measure_objects(labels: Labels, plane: Plane, *, pixel_size_um: float | None
     names = object_columns(pixel_size_um)
     size = 1.0 if pixel_size_um is None else pixel_size_um
     columns = {name: measure(found, size) for name, measure in zip(names, MEASURES.values(), strict=True)}
-    at_border = np.isin(found["label"], labels_at_border(labels))
+    at_border = np.isin(found["label"], at_edge(labels))
     return pd.DataFrame({"label": found["label"].astype(np.int64), **columns, "touches_border": at_border})
 
 
@@ -97,9 +98,3 @@ def empty_table(pixel_size_um: float | None) -> pd.DataFrame:
     """Give the table of a field without objects: no rows, the same columns and types."""
     columns = {name: np.empty(0) for name in object_columns(pixel_size_um)}
     return pd.DataFrame({"label": np.empty(0, np.int64), **columns, "touches_border": np.empty(0, bool)})
-
-
-def labels_at_border(labels: Labels) -> np.ndarray:
-    """List the labels (Y X) that lie at the edge of the field."""
-    edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    return np.setdiff1d(edges, [0])

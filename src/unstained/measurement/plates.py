@@ -1,4 +1,4 @@
-"""Segment and measure a predicted plate, a field at a time: labels and object tables go into it, sums come out."""
+"""Segment and measure a predicted plate, a field at a time: labels and objects go into it, sums come out."""
 
 from collections.abc import Callable
 
@@ -81,7 +81,7 @@ def _measure_field(predicted: Plate, name: FieldName, stain: str, settings: Nucl
 
 
 def _tables(predicted: Plate, found: dict[str, list[pd.DataFrame]]) -> Tables:
-    """Sum up the objects of each field (in the plate's order) by field and well, one block of rows per stain."""
+    """Sum up objects (one table per field, in order) by field and well, a block of rows per stain."""
     blocks: dict[str, list[pd.DataFrame]] = {"objects": [], "fields": [], "wells": []}
     for stain, tables in found.items():
         objects = pd.concat(

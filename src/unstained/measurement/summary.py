@@ -20,13 +20,7 @@ from unstained.measurement.evaluation_record import (
     ObjectScores,
 )
 from unstained.measurement.image_metrics import Metrics, Moments, mean_of
-from unstained.measurement.intervals import (
-    FEWEST_WELLS,
-    TOO_FEW_WELLS,
-    Interval,
-    interval_over_wells,
-    mean_of_rows,
-)
+from unstained.measurement.intervals import FEWEST_WELLS, TOO_FEW_WELLS, Interval, mean_interval
 from unstained.measurement.matching import NO_OBJECTS
 from unstained.measurement.scoring import OBJECT_MEASURES, ScoredField
 
@@ -71,7 +65,7 @@ def summarise(
         downstream=measures,
         notes=notes,
         scored=context.choice,
-        intervals={name: mean_interval(scored, name, rng) for name in IMAGE_METRICS},
+        intervals={name: interval_of(scored, name, rng) for name in IMAGE_METRICS},
         downstream_wells=downstream(*wells, rng=rng) if len(wells[0]) > 1 else {},
         matched_objects=matched_objects(scored, rng),
         object_diameter_px=context.object_diameter_px,
@@ -148,13 +142,10 @@ def _rounded(real: float, predicted: float) -> tuple[float, float]:
     return float(f"{real:.5g}"), float(f"{predicted:.5g}")
 
 
-def mean_interval(scored: Sequence[ScoredField], metric: str, rng: np.random.Generator) -> Interval | None:
+def interval_of(scored: Sequence[ScoredField], metric: str, rng: np.random.Generator) -> Interval | None:
     """Give the interval of a metric's mean over fields, from resampling wells."""
     known = [(one.scores.well, value) for one in scored if (value := getattr(one.scores, metric)) is not None]
-    if not known:
-        return None
-    wells, values = zip(*known, strict=True)
-    return interval_over_wells(wells, mean_of_rows(values), rng)
+    return mean_interval([well for well, _ in known], [value for _, value in known], rng)
 
 
 def missing_notes(

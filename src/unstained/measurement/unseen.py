@@ -83,7 +83,7 @@ def select_regions(
     )
     if choice == "all":
         scored = tuple(whole_field(truth, name) for name in prints)
-        return Selection(scored, training, _notes_on_all(roles))
+        return Selection(scored, training, _notes_on_all(roles, card))
     scored = tuple(region for name, found in roles.items() for region in _unseen(truth, name, found, card))
     if not scored:
         raise BadInput(
@@ -120,11 +120,16 @@ def _parts(
     return tuple(region._replace(field=name) for region in named) or (whole_field(truth, name),)
 
 
-def _notes_on_all(roles: Mapping[FieldName, Mapping[str, str]]) -> tuple[str, ...]:
+def _split_warnings(card: Mapping[str, Any]) -> list[str]:
+    return [f"split: {warning}" for warning in card.get("split", {}).get("warnings", ())]
+
+
+def _notes_on_all(roles: Mapping[FieldName, Mapping[str, str]], card: Mapping[str, Any]) -> tuple[str, ...]:
     seen = [name for name, found in roles.items() if found.keys() & set(SEEN)]
     if not seen:
         return ()
     return (
+        *_split_warnings(card),
         f"not an honest test: the model saw {len(seen)} of the {len(roles)} scored fields in training or "
         f"validation ({_named(seen)}); --fields test scores the others",
     )
@@ -136,7 +141,7 @@ def _notes_on_test(
     if not any(roles.values()):
         return ("the model never saw this plate: every field is a test",)
     level = card.get("split", {}).get("level")
-    notes = []
+    notes = _split_warnings(card)
     if level == "half":
         parts = ", ".join(str(region) for region in scored[:MOST_NAMED])
         notes.append(f"tested on other parts of the images that the model was trained on: {parts}")

@@ -16,7 +16,8 @@ from unstained.plates.plate import FieldName, Plate
 SIDE = 320
 BAND = (1.0, 6.0)
 SMALLEST_SHARE = 0.08
-CERTAIN = 12.0
+SURE_SCORE = 12.0
+SURE_PRODUCT = 5.5  # score · correlation
 FIXED_PATTERN_REACH = 3
 FIXED_PATTERN_CORRELATION = 0.5
 
@@ -28,7 +29,7 @@ class Overlap:
     Attributes
     ----------
     score
-        How far the correlation stands out from that of all other offsets, in their robust standard deviations.
+        How far the correlation stands out from that of all other offsets, in robust standard deviations.
     correlation
         Normalised cross-correlation over the common ground, −1 to 1.
     share
@@ -46,7 +47,7 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A plane made ready to be found again: spectra of its fine structure and of its square, on a coarse grid."""
+    """A plane made ready to be found again: spectra of its fine structure, its square and its area."""
 
     spectrum: NDArray[np.complex64]
     energy: NDArray[np.complex64]
@@ -58,8 +59,8 @@ class Pattern:
 def overlapping_fields(plate: Plate, channel: str) -> tuple[Overlap, ...]:
     """Find the pairs of fields of one well that show common ground, at any offset.
 
-    Time points of one place aren't compared: they are known to belong together. Only the fields of one well are
-    in memory at a time, on a coarse grid.
+    Time points of one place aren't compared: they are known to belong together. Only the fields of one well
+    are in memory at a time, on a coarse grid.
     """
     found: list[Overlap] = []
     for well in plate.wells:
@@ -73,7 +74,7 @@ def overlapping_fields(plate: Plate, channel: str) -> tuple[Overlap, ...]:
 
 
 def common_ground(plate: Plate, channel: str) -> dict[FieldName, int]:
-    """Number the fields that overlap; fields linked through others have one number, fields alone have none."""
+    """Give fields that overlap, also through others, one number; fields that stand alone get none."""
     pairs = [(overlap.first, overlap.second) for overlap in overlapping_fields(plate, channel)]
     names = sorted({name for pair in pairs for name in pair})
     rows, columns = ([names.index(pair[end]) for pair in pairs] for end in (0, 1))
@@ -83,7 +84,7 @@ def common_ground(plate: Plate, channel: str) -> dict[FieldName, int]:
 
 
 def fine_pattern(plane: RawPlane) -> Pattern:
-    """Bring a plane (Y X) to a coarse grid, keep its fine structure, and bound what single bright spots count."""
+    """Bring a plane (Y X) to a coarse grid, keep its fine structure, and bound what bright spots count."""
     step = max(1, round(max(plane.shape) / SIDE))
     rows, columns = (size // step for size in plane.shape)
     cut = np.asarray(plane[: rows * step, : columns * step], dtype=np.float32)
@@ -93,8 +94,10 @@ def fine_pattern(plane: RawPlane) -> Pattern:
     bounded = np.tanh((fine - np.median(fine)) / (3 * level))
     bounded -= bounded.mean()
     shape = tuple(fft.next_fast_len(2 * size, real=True) for size in bounded.shape)
-    parts = (fft.rfft2(part, shape) for part in (bounded, bounded**2, np.ones_like(bounded)))
-    return Pattern(*parts, shape=bounded.shape, step=step)
+    spectrum, energy, covered = (
+        fft.rfft2(part, shape) for part in (bounded, bounded**2, np.ones_like(bounded))
+    )
+    return Pattern(spectrum, energy, covered, bounded.shape, step)
 
 
 def match_patterns(first: Pattern, second: Pattern) -> tuple[int, int, float, float, float] | None:
@@ -103,6 +106,9 @@ def match_patterns(first: Pattern, second: Pattern) -> tuple[int, int, float, fl
     Normalised cross-correlation at all offsets by FFT (Padfield 2012), times the root of the common area, so
     that chance has the same spread at every offset. A peak near zero offset may be dust or light that is the
     same in all fields: it counts only where the fields agree as two photos of the same cells do.
+
+    An offset is believed at score ≥ 12, or at score · correlation ≥ 5.5. On 861 pairs of real fields that
+    share nothing the largest were 7.8 and 3.9; `docs` has the numbers for crops with known overlap.
     """
     if first.shape != second.shape or first.step != second.step:
         return None
@@ -117,7 +123,8 @@ def match_patterns(first: Pattern, second: Pattern) -> tuple[int, int, float, fl
         score, agreement = float(candidates[y, x]) / spread, float(correlation[y, x])
         dy, dx = (_signed(index, size) for index, size in zip((y, x), scores.shape, strict=True))
         near_zero = max(abs(dy), abs(dx)) <= FIXED_PATTERN_REACH
-        if score >= CERTAIN and (agreement >= FIXED_PATTERN_CORRELATION or not near_zero):
+        sure = score >= SURE_SCORE or score * agreement >= SURE_PRODUCT
+        if sure and (agreement >= FIXED_PATTERN_CORRELATION or not near_zero):
             return dy * first.step, dx * first.step, score, agreement, float(share[y, x])
     return None
 

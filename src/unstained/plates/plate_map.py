@@ -46,9 +46,9 @@ def read_plate_map(path: Path) -> pd.DataFrame:
         merged = merged.merge(table, on="well", how="outer")
     order = merged["well"].map(well_order).sort_values().index
     merged = merged.loc[order].reset_index(drop=True)
-    return merged.apply(
-        lambda column: column if column.dtype != object else column.where(column.notna(), None)
-    )
+    for name in merged.select_dtypes(object):
+        merged[name] = merged[name].where(merged[name].notna(), None)
+    return merged
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

@@ -17,6 +17,7 @@ CUTOFF_PER_PX = 0.05
 MOST_PX = 1100
 DISTINCT = 3.0
 TRUSTED_ERROR_PX = 1.0
+SMALLEST_SIDE = 10  # in units of the largest shift
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ def channel_shift(label_free: RawPlane, stained: RawPlane, max_px: int = 12) -> 
     """
     step = max(1, -(-max(label_free.shape) // MOST_PX))
     reach = -(-max_px // step)
-    if min(label_free.shape) < 16 * reach * step or not (np.ptp(label_free) > 0 and np.ptp(stained) > 0):
+    if min(label_free.shape) < SMALLEST_SIDE * reach * step or not (
+        np.ptp(label_free) > 0 and np.ptp(stained) > 0
+    ):
         return ChannelShift(0.0, 0.0, 0.0, False, float("inf"), 0.0)
     structure, edges = _structure(_binned(label_free, step)), _edges(_binned(stained, step))
     scores = shift_scores(structure, edges)
@@ -87,7 +90,7 @@ def shift_scores(structure: NDArray[np.float32], edges: Plane) -> Plane:
 
 
 def _common_area(taper: Plane) -> Plane:
-    """Give the share of the tapered plane that two copies, moved apart by each shift, have in common; ≥ 1/4."""
+    """Give the share of the tapered plane that it has in common with its copy moved by each shift; ≥ 1/4."""
     spectrum = fft.rfft2(taper)
     area = fft.irfft2(spectrum * spectrum.conj(), taper.shape)
     share: Plane = np.maximum(area / area[0, 0], 0.25).astype(np.float32)
@@ -118,7 +121,7 @@ def _structure(plane: Plane) -> NDArray[np.float32]:
 
 
 def _edges(plane: Plane) -> Plane:
-    """Give the logarithm of the stain's gradient; the stain is compressed, so that bright cells don't rule."""
+    """Give the logarithm of the stain's gradient, the stain compressed so that bright cells don't rule."""
     noise = 1.4826 * np.median(np.abs(plane - np.median(plane))) + np.finfo(np.float32).tiny
     stain = np.arcsinh((plane - np.percentile(plane, 1)) / (3 * noise))
     stain = gaussian_filter(np.minimum(stain, np.percentile(stain, 99)), EDGE_SCALE_PX)

@@ -65,7 +65,7 @@ class Unpacked:
 def fetch_sample(
     name: str, out: Path, *, overwrite: bool = False, tell: Callable[[str], None] = lambda line: None
 ) -> Path:
-    """Write a sample's images, `manifest.csv`, licence and attribution into the folder `out`; give the manifest.
+    """Write a sample's images, manifest, licence and attribution into the folder `out`; give the manifest.
 
     The archive is fetched once (`tell` gets one line then) and kept in `cache_folder()`; later calls need no
     network. The folder appears whole or not at all.
@@ -94,7 +94,7 @@ def fetch_sample(
 
 
 def cache_folder() -> Path:
-    """Give the folder in which fetched archives are kept: UNSTAINED_CACHE, else where this system keeps caches."""
+    """Give the folder for fetched archives: UNSTAINED_CACHE, else where this system keeps caches."""
     if chosen := os.environ.get("UNSTAINED_CACHE"):
         return Path(chosen).expanduser()
     if sys.platform == "win32":
@@ -136,9 +136,8 @@ def _downloaded(sample: Sample, scratch: Path, folder: Path) -> Path:
     if done.returncode or not fetched.is_file():
         raise _unavailable(sample, folder, _last_fault(done.stderr))
     if (found := _sha256(fetched)) != sample.sha256:
-        raise _unavailable(
-            sample, folder, f"what came is another file (SHA-256 {found[:12]}…, not {sample.sha256[:12]}…)"
-        )
+        fault = f"what came is another file: SHA-256 {found[:12]}…, not {sample.sha256[:12]}…"
+        raise _unavailable(sample, folder, fault)
     return fetched
 
 
@@ -156,7 +155,7 @@ def _unavailable(sample: Sample, folder: Path, fault: str) -> SampleUnavailable:
 
 
 def _checked_members(sample: Sample, archive: Path) -> dict[str, bytes]:
-    """Read the wanted members into memory by their exact names, so that no path in the archive is ever followed."""
+    """Read the wanted members by their exact names, so that no path in the archive is ever followed."""
     wanted = [*sample.files, sample.licence_member]
     try:
         members = _read_zip(archive, wanted) if zipfile.is_zipfile(archive) else _read_tar(archive, wanted)
@@ -247,7 +246,8 @@ def _unpack_scratch(files: Mapping[str, bytes]) -> Unpacked:
     return Unpacked(planes, tables)
 
 
-_HELA = "cell_aap-1.0.7/notebooks/tutorials/dataset_generation/20250429-cellapp-data/20250429_HeLa-Rpe1-cellapp-data_A01_"
+_HELA_FOLDER = "cell_aap-1.0.7/notebooks/tutorials/dataset_generation/20250429-cellapp-data"
+_HELA = f"{_HELA_FOLDER}/20250429_HeLa-Rpe1-cellapp-data_A01_"
 
 SAMPLES: dict[str, Sample] = {
     "hela-rpe1": Sample(
@@ -265,9 +265,10 @@ SAMPLES: dict[str, Sample] = {
             f"{_HELA}s12_Texas Red.tif": "3f317bcfb8fa53fed743dcc7c880177b5e68462e91fcf7e33f48a9834416fc1f",
         },
         licence_member="cell_aap-1.0.7/LICENSE",
-        attribution="# HeLa and RPE1 cells, transmitted light and nuclei (Texas Red)\n\n"
-        "MIT licence, Copyright (c) 2024 Anish Virdi (see LICENSE). From the Python package cell-aap 1.0.7.\n"
-        "Changed here: leading axis of length 1 dropped, compressed, renamed; pixel values as in the source.\n",
+        attribution="# HeLa and RPE1 cells, transmitted light and nuclei\n\n"
+        "MIT licence, Copyright (c) 2024 Anish Virdi (see LICENSE). "
+        "From the Python package cell-aap 1.0.7.\n"
+        "Changed here: leading axis of length 1 dropped, compressed, renamed; pixel values unchanged.\n",
         unpack=_unpack_hela,
     ),
     "scratch-assay": Sample(
@@ -282,10 +283,10 @@ SAMPLES: dict[str, Sample] = {
             ),
         },
         licence_member="ndev_sampledata-0.0.3.dist-info/licenses/LICENSE",
-        attribution="# Closing scratch wound: oblique light, nuclei (Hoechst H3342), labels; one place, 10 times\n\n"
+        attribution="# Closing scratch wound: oblique light, nuclei (Hoechst H3342), labels\n\n"
         "BSD 3-Clause licence, Copyright (c) 2025 Tim Monko (see LICENSE). From the Python package "
         "ndev-sampledata 0.0.3.\n"
-        "Changed here: the OME-TIFF parted into single planes; pixel values as in the source.\n",
+        "Changed here: the OME-TIFF parted into single planes; pixel values unchanged.\n",
         unpack=_unpack_scratch,
     ),
 }

@@ -164,8 +164,8 @@ def _left_over(
     free = _without(unnamed, excluded)
     if not free:
         raise BadInput(
-            f"no field is left to train on: of {len(fields)} ({listed(fields)}), {len(fields) - len(unnamed)} "
-            f"are named for test or validation, {len(excluded)} show the same ground; name fewer, or none at all"
+            f"no field is left to train on: of {len(fields)} ({listed(fields)}) {len(fields) - len(unnamed)} "
+            f"are named for test or validation, {len(excluded)} show their ground; name fewer, or none"
         )
     return free, excluded
 

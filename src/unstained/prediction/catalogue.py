@@ -7,7 +7,7 @@ from typing import Any
 from unstained.errors import BadInput, UnstainedError, listed
 from unstained.networks.bundle import CARD, ModelCard, bundled_models, read_card
 from unstained.plates.plate import Plate
-from unstained.prediction.engine import pixel_scale
+from unstained.prediction.engine import MOST_ZOOM, pixel_scale
 from unstained.prediction.plates import summarised
 
 
@@ -67,7 +67,8 @@ def misfit(card: ModelCard, plate: Plate) -> str | None:
     try:
         pixel_scale(card, plate.pixel_size_um)
     except UnstainedError:
-        return f"its pixels are {card.pixel_size_um:g} µm, those of the plate {plate.pixel_size_um:g} µm: not within a factor of 2"
+        sizes = f"{card.pixel_size_um:g} µm, those of the plate {plate.pixel_size_um:g} µm"
+        return f"its pixels are {sizes}, not within a factor of {MOST_ZOOM:g}"
     return None
 
 

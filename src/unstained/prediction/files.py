@@ -10,6 +10,7 @@ from unstained.arrays import Planes
 from unstained.errors import OutputFailed, refuse_existing
 from unstained.plates.images import read_image
 from unstained.prediction.labeller import Labeller
+from unstained.provenance import run_path, run_record, sha256_of, write_json
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 
@@ -22,7 +23,9 @@ def predict_file(
     pixel_size_um: float | None = None,
     overwrite: bool = False,
 ) -> Planes:
-    """Predict the stains of one label-free image file with every model; writes and gives (stain Y X) in camera units.
+    """Predict the stains of one label-free image file with every model; gives (stain Y X) in camera units.
+
+    They are written to `out`, and the record of the run beside it.
 
     `pixel_size_um` goes before what the file says of itself.
 
@@ -48,6 +51,11 @@ def predict_file(
         [np.reshape(each.predict(plane, size_um), (-1, *plane.shape)) for each in labellers]
     )
     write_stains(out, planes, [stain for each in labellers for stain in each.stains], size_um)
+    inputs = {
+        "image": {"path": str(image), "sha256": sha256_of(image)},
+        "models": {each.name: each.card.weights_sha256 for each in labellers},
+    }
+    write_json(run_path(out), run_record("predict", {"pixel_size_um": pixel_size_um}, inputs))
     return planes
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from unstained.plates.plate import FieldName, Plate
+from unstained.plates.regions import Region
 from unstained.report.wording import MEASURES, Values, between, counted, number, percent, things
 
 MOST_SHOWN = 5
@@ -35,6 +36,7 @@ class Shown:
 
     name: FieldName
     remark: str
+    region: Region | None = None
 
 
 @dataclass(frozen=True)
@@ -48,25 +50,23 @@ class Tile:
 
 def choose_fields(predicted: Plate, evaluation: Values | None) -> list[Shown]:
     """Choose at most five fields: best, quarters, median and worst by PCC; without scores evenly spread."""
-    pcc: dict[FieldName, float] = {}
-    for row in () if evaluation is None else evaluation["fields"]:
-        name = FieldName(row["well"], row["field"])
-        if row["pcc"] is not None and name in predicted.fields:
-            pcc[name] = row["pcc"]
-    if not pcc:
+    rows = [] if evaluation is None else [row for row in evaluation["fields"] if row["pcc"] is not None]
+    ordered = sorted(rows, key=lambda row: -row["pcc"])
+    if not ordered:
         return [Shown(name, "") for name in _evenly(predicted.fields)]
-    ordered = sorted(pcc, key=lambda name: -pcc[name])
-    remarks = {
-        0: "best of {}, ",
-        (len(ordered) - 1) // 2: "median of {}, ",
-        len(ordered) - 1: "worst of {}, ",
-    }
-    if len(ordered) < 3:
-        remarks = {}
-    return [
-        Shown(ordered[place], f"{remarks.get(place, '').format(len(ordered))}PCC {pcc[ordered[place]]:.3f}")
-        for place in _evenly(range(len(ordered)))
+    last = len(ordered) - 1
+    ranks = {0: "best", last // 2: "median", last: "worst"} if last > 1 else {}
+    return [_shown(ordered[place], ranks.get(place), len(ordered)) for place in _evenly(range(len(ordered)))]
+
+
+def _shown(row: Values, rank: str | None, of: int) -> Shown:
+    region = Region.parse(row["region"]) if row.get("region") else None
+    parts = [
+        f"{rank} of {of}" if rank else "",
+        f"PCC {row['pcc']:.3f}",
+        f"the part that was scored: {region}" if region else "",
     ]
+    return Shown(FieldName(row["well"], row["field"]), ", ".join(filter(None, parts)), region)
 
 
 def headline(stain: str, predicted: Plate, evaluation: Values | None, objects: int | None) -> list[str]:

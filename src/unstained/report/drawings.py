@@ -36,7 +36,10 @@ def object_scatters(stain: str, evaluation: Values, unit: str) -> list[Scatter]:
 def plate_maps(
     stain: str, fields: pd.DataFrame | None, evaluation: Values | None, conditions: pd.DataFrame
 ) -> list[PlateMap]:
-    """Lay out the plate by number and mean intensity of predicted objects, and by PCC where it is known."""
+    """Lay out the plate by number and mean intensity of predicted objects, and by PCC where it is known.
+
+    None where there is one well, which has nothing to stand out from.
+    """
     by_label: dict[str, pd.Series[Any]] = {}
     if fields is not None and len(fields):
         means = fields.groupby("well")[["count", "intensity_mean"]].mean()
@@ -46,6 +49,8 @@ def plate_maps(
         rows = [(row["well"], row["pcc"]) for row in evaluation["fields"]]
         scored = pd.DataFrame(rows, columns=["well", "pcc"]).astype({"pcc": float})
         by_label["PCC"] = scored.groupby("well")["pcc"].mean()
+    if len(set().union(*(means.index for means in by_label.values()))) < 2:
+        return []
     told = told_of_wells(conditions)
     return [_map(label, means, told) for label, means in by_label.items()]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from imagecodecs import webp_encode
@@ -26,7 +26,7 @@ STAINED: tuple[Colour, ...] = ((0, 0, 0), (16, 92, 168), (112, 190, 250), (255, 
 PREDICTED_OUTLINE: Colour = (230, 159, 0)
 REAL_OUTLINE: Colour = (86, 180, 233)
 SHARED_OUTLINE: Colour = (255, 255, 255)
-OUTLINED_PX = 600  # one more px of outline for so many of the picture
+OUTLINED_PX = 400  # one more px of outline for so many of the picture
 DIMMED = 0.6  # grey of the plane under outlines
 
 
@@ -121,26 +121,29 @@ def scale_bar(width_px: int, pixel_size_um: float | None) -> ScaleBar | None:
     return ScaleBar(f"{length:g} µm", float(100 * length / width_um))
 
 
-def field_panels(planes: dict[str, Any]) -> list[Panel]:
-    """Draw a field: label-free | predicted | real | overlay, those of them that are known.
+def field_panels(
+    predicted: RawPlane,
+    predicted_labels: Labels,
+    *,
+    label_free: RawPlane | None = None,
+    real: RawPlane | None = None,
+    real_labels: Labels | None = None,
+) -> list[Panel]:
+    """Draw a field: label-free | predicted | real | outlines, those that are known, all (Y X) of one size.
 
-    `planes` has the planes (Y X) `label_free`, `predicted`, `real` and the labels `predicted_labels`,
-    `real_labels`, each possibly None but `predicted`. Predicted and real share their black and white.
+    Predicted and real share their black and white.
     """
-    predicted, real, light = (planes.get(name) for name in ("predicted", "real", "label_free"))
     shared = limits_of(predicted if real is None else real)
     panels = []
-    if light is not None:
-        small = shrunk(light)
+    if label_free is not None:
+        small = shrunk(label_free)
         panels.append(_panel("label-free", coloured(small, limits_of(small, 0.5, 99.5))))
     panels.append(_panel("predicted", coloured(shrunk(predicted), shared, STAINED)))
     if real is not None:
         panels.append(_panel("real", coloured(shrunk(real), shared, STAINED)))
-    if planes.get("predicted_labels") is not None:
-        under = coloured(shrunk(predicted if real is None else real), shared)
-        drawn = outlined(under, planes["predicted_labels"], planes.get("real_labels"))
-        panels.append(_panel("outlines on the real stain" if real is not None else "outlines", drawn))
-    return panels
+    under = coloured(shrunk(predicted if real is None else real), shared)
+    title = "outlines" if real is None else "outlines on the real stain"
+    return [*panels, _panel(title, outlined(under, predicted_labels, real_labels))]
 
 
 def _panel(title: str, picture: Picture) -> Panel:

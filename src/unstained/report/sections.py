@@ -68,7 +68,7 @@ class Plates:
         objects = None if fields is None else int(fields["count"].sum())
         card = model_card(self.predicted, stain)
         warned = [f"split: {warning}" for warning in card.get("split", {}).get("warnings", ())]
-        warnings, remarks = content.parted_notes([*warned, *(scores["notes"] if scores else ())])
+        warnings, remarks = content.parted_notes(scores["notes"] if scores else warned)
         settings = nuclei_settings(self.predicted, stain)
         if scores and scores.get("object_diameter_px"):
             size = self.predicted.pixel_size_um or 1.0
@@ -103,13 +103,22 @@ class Plates:
         light = self._read(self.source, name, self.predicted.info.get("input"))
         ours = self._labels(name, stain, predicted, settings)
         theirs = None if real is None else _segment(real, self.predicted.pixel_size_um, settings)
-        planes = {"label_free": light, "predicted": predicted, "real": real}
+        planes = {
+            "label_free": light,
+            "predicted": predicted,
+            "real": real,
+            "predicted_labels": ours,
+            "real_labels": theirs,
+        }
+        if shown.region is not None:
+            part = slice(*shown.region.rows), slice(*shown.region.columns)
+            planes = {kind: None if plane is None else plane[part] for kind, plane in planes.items()}
         return PictureRow(
             title=str(name),
             remark=shown.remark,
             verdict=_verdict(self.predicted.field_info(name).get("verdict")),
-            panels=field_panels({**planes, "predicted_labels": ours, "real_labels": theirs}),
-            scale=scale_bar(predicted.shape[1], self.predicted.pixel_size_um),
+            panels=field_panels(**planes),
+            scale=scale_bar(planes["predicted"].shape[1], self.predicted.pixel_size_um),
         )
 
     def field_rows(self, scores: Values | None, fields: pd.DataFrame | None) -> list[dict[str, str]]:

@@ -36,7 +36,9 @@ def number(value: float | None) -> str:
 
 def percent(value: float | None) -> str:
     """Write a share as a signed percentage."""
-    return "–" if value is None else f"{100 * value:+.1f} %".replace("-", "−")
+    if value is None:
+        return "–"
+    return f"{100 * value:+.1f}\u00a0%".replace("-", "−") if abs(value) >= 0.0005 else "0.0\u00a0%"
 
 
 def between(interval: Sequence[float] | None) -> str:

@@ -88,7 +88,8 @@ def _slope(plane: Plane) -> Plane:
     for axis, size in enumerate(plane.shape):
         along = np.expand_dims(np.arange(size) - (size - 1) / 2, 1 - axis)
         tilt = tilt + along * (plane * along).sum() / max((along**2).sum() * plane.size / size, 1)
-    return (tilt + plane.mean()).astype(np.float32)
+    fitted: Plane = (tilt + plane.mean()).astype(np.float32)
+    return fitted
 
 
 def robust_spread(values: NDArray[np.floating]) -> float:

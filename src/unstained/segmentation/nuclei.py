@@ -15,6 +15,7 @@ from unstained.segmentation.background import (
     shrink,
 )
 from unstained.segmentation.regions import (
+    drop_small_objects,
     extend,
     fill_holes,
     inner_distance,
@@ -28,8 +29,8 @@ from unstained.segmentation.regions import (
 from unstained.segmentation.thresholds import global_threshold, local_threshold, normalise
 from unstained.settings import Settings
 
-# Lengths below are shares of the typical diameter. They, and the defaults of the settings, were chosen on every
-# second image of the annotated set that benchmarks/nuclei_segmentation.py scores on the others.
+# Lengths below are shares of the typical diameter. They, and the defaults of the settings, were chosen on
+# every second image of the annotated set; benchmarks/nuclei_segmentation.py scores the others.
 WORKING_DIAMETER_PX = 21
 """Nuclei are found on a grid on which their diameter is this to twice this, and outlined on the full one."""
 
@@ -61,7 +62,7 @@ CORE = 0.8
 """Level, like `NucleiSettings.level`, at which nuclei are told apart; they are outlined further down."""
 
 TRIM = 0.4
-"""Outline of one nucleus between background (0) and its upper quartile (1): takes the glow off bright ones."""
+"""Outline of one nucleus between background (0) and its upper quartile (1): takes glow off bright ones."""
 
 FAINTEST_SPREADS = 5.0
 """A nucleus stands out of the background's unevenness by at least so many standard deviations."""
@@ -79,14 +80,14 @@ MOST_ROUNDS = 4
 class NucleiSettings(Settings):
     """How nuclei are found; sizes in µm, or in px where the pixel size is unknown."""
 
-    diameter_um: float | None = Field(default=None, gt=0, description="typical nucleus; none = found from the plane")
-    smallest: float = Field(default=0.3, ge=0, lt=1, description="smallest diameter kept, share of the typical one")
-    level: float = Field(default=0.4, gt=0, lt=1, description="outline between background (0) and nucleus (1)")
+    diameter_um: float | None = Field(default=None, gt=0, description="typical nucleus; none = estimated")
+    smallest: float = Field(default=0.3, ge=0, lt=1, description="smallest diameter kept, as a share")
+    level: float = Field(default=0.4, gt=0, lt=1, description="outline, from background (0) to nucleus (1)")
     split: float = Field(default=0.076, ge=0, description="depth of a notch that parts two nuclei, in radii")
-    join: float = Field(default=0.94, gt=0, le=1, description="join parts that fill an ellipse at least so well")
-    texture: float = Field(default=0.4, ge=0, description="weight of brightness beside shape where nuclei touch")
-    contrast: float = Field(default=0.25, ge=0, lt=1, description="faintest nucleus, share of the typical contrast")
-    least_contrast: float = Field(default=0.0, ge=0, description="faintest nucleus over background, camera units")
+    join: float = Field(default=0.94, gt=0, le=1, description="join parts that fill an ellipse so well")
+    texture: float = Field(default=0.4, ge=0, description="weight of brightness beside shape, to part nuclei")
+    contrast: float = Field(default=0.25, ge=0, lt=1, description="faintest nucleus, share of typical contrast")
+    least_contrast: float = Field(default=0.0, ge=0, description="faintest nucleus over background, camera")
 
 
 DEFAULT = NucleiSettings()
@@ -132,8 +133,7 @@ def find_nuclei(even: Plane, diameter_px: float, settings: NucleiSettings) -> tu
     core, _ = foreground(smooth, size, CORE)
     whole, threshold = foreground(smooth, size, settings.level)
     labels = extend(part_nuclei(core, smooth, size, settings), smooth, whole | core)
-    large = np.bincount(labels.ravel(), minlength=1) >= _disk(settings.smallest * size)
-    labels = drop_faint(keep_labels(labels, large), smooth, size, settings)
+    labels = drop_faint(drop_small_objects(labels, settings.smallest * size), smooth, size, settings)
     return labels, enlarge(threshold, step, even.shape), step
 
 
@@ -176,7 +176,8 @@ def drop_faint(labels: Labels, smooth: Plane, diameter_px: float, settings: Nucl
         return labels
     outside = smooth[~near]
     contrast = quantile_by_label(labels, smooth, 0.5) - np.median(outside)
-    enough = max(settings.contrast * float(np.median(contrast[1:])), FAINTEST_SPREADS * robust_spread(outside))
+    faintest = settings.contrast * float(np.median(contrast[1:]))
+    enough = max(faintest, FAINTEST_SPREADS * robust_spread(outside))
     return keep_labels(labels, contrast >= enough)
 
 
@@ -197,8 +198,7 @@ def outline_nuclei(
     inside = (labels > 0) & (smooth > np.maximum(threshold, own[labels]))
     inside = fill_holes(inside, _disk(diameter_px) / 4)
     pieces = largest_pieces(np.where(inside, labels, 0).astype(np.int32))
-    large = np.bincount(pieces.ravel(), minlength=1) >= _disk(settings.smallest * diameter_px)
-    return keep_labels(pieces, large)
+    return drop_small_objects(pieces, settings.smallest * diameter_px)
 
 
 def _without_faint(labels: Labels, plane: Plane, diameter_px: float, settings: NucleiSettings) -> Labels:

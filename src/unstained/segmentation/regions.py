@@ -13,19 +13,10 @@ def fill_holes(inside: Mask, largest_px: float) -> Mask:
     """Fill the holes of a mask (Y X) of at most `largest_px` px that don't reach its edge."""
     holes, count = label(~inside)
     fillable = np.bincount(holes.ravel(), minlength=count + 1) <= largest_px
-    fillable[np.unique(np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]]))] = False
+    fillable[at_edge(holes)] = False
     fillable[0] = False
     filled: Mask = inside | fillable[holes]
     return filled
-
-
-def drop_small(inside: Mask, smallest_px: float) -> Mask:
-    """Drop the connected regions of a mask (Y X) of fewer than `smallest_px` px."""
-    regions, count = label(inside)
-    large = np.bincount(regions.ravel(), minlength=count + 1) >= smallest_px
-    large[0] = False
-    kept: Mask = large[regions]
-    return kept
 
 
 def smooth_outline(inside: Mask, radius_px: float) -> Mask:
@@ -91,7 +82,7 @@ def join_convex(labels: Labels, least_fill: float, largest_px: float) -> Labels:
 
 
 def extend(cores: Labels, plane: Plane, inside: Mask) -> Labels:
-    """Grow the cores of objects (Y X) downhill in `plane` over the mask; a part without a core becomes one."""
+    """Grow the cores of objects (Y X) downhill in `plane` over the mask; parts without a core become one."""
     parts, _ = label(inside)
     bare = np.isin(parts, np.unique(parts[cores > 0]), invert=True)
     seeds = np.where(bare & inside, parts + cores.max(), cores)
@@ -161,6 +152,19 @@ def largest_pieces(labels: Labels) -> Labels:
 def keep_labels(labels: Labels, keep: NDArray[np.bool_]) -> Labels:
     """Keep the labels (Y X) whose entry in `keep` (label 0..N) is true, renumbered 1..n."""
     return renumbered(np.where(keep[labels], labels, 0))
+
+
+def drop_small_objects(labels: Labels, diameter_px: float) -> Labels:
+    """Drop labels (Y X) smaller than a disk of `diameter_px`, or than half of it where the edge cuts them."""
+    areas = np.bincount(labels.ravel(), minlength=1)
+    least = np.full(len(areas), np.pi / 4 * diameter_px**2)
+    least[at_edge(labels)] /= 2
+    return keep_labels(labels, areas >= least)
+
+
+def at_edge(labels: NDArray[np.integer]) -> NDArray[np.integer]:
+    """List the labels (Y X), 0 among them where it does, that reach the edge of the plane."""
+    return np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
 
 
 def renumbered(labels: NDArray[np.integer]) -> Labels:

@@ -55,7 +55,7 @@ def study_split(
     honest: Split,
     tell: Callable[[Progress], None] = lambda _: None,
 ) -> SplitStudy:
-    """Train twice with the same settings, on an honest split and on a naive one of the same fields; score both.
+    """Train twice with the same settings, on an honest and a naive split of the same fields; score both.
 
     The naive split cuts every field into squares and deals them out at random, as many for each role as the
     honest split has area. Both see upright crops of one square, so that nothing but the split differs.
@@ -85,7 +85,7 @@ def study_split(
 
 
 def naive_split(plate: Plate, honest: Split, block_px: int, rng: np.random.Generator) -> Split:
-    """Cut the fields of an honest split into squares and deal them out at random, in the same shares of area."""
+    """Cut the fields of an honest split into squares; deal them out at random, in the same shares of area."""
     areas = {role: sum(map(_area, honest.regions(role))) for role in ("train", "validation", "test")}
     fields = sorted({region.field for role in areas for region in honest.regions(role)})
     squares = [square for name in fields for square in _squares(whole_field(plate, name), block_px)]

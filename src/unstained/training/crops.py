@@ -24,7 +24,7 @@ Rng = np.random.Generator
 class CropSettings(Settings):
     """How crops are drawn and varied; strengths of gain, bias and noise in units of the input's spread."""
 
-    side: int = Field(256, ge=16, multiple_of=16, description="side of a crop, px of the working grid")
+    side: int = Field(192, ge=16, multiple_of=16, description="side of a crop, px of the working grid")
     foreground: float = Field(0.5, ge=0, le=1, description="share of crops that are centred near signal")
     rotate_deg: float = Field(180.0, ge=0, le=180, description="turn by up to ± this")
     scale: float = Field(1.25, ge=1, le=2, description="zoom between 1/scale and scale")
@@ -35,8 +35,10 @@ class CropSettings(Settings):
     blur_px: float = Field(0.7, ge=0, description="blur the input by a Gaussian of up to this σ")
 
 
-PLAIN = CropSettings(foreground=0, rotate_deg=0, scale=1, flip=False, gain=0, bias=0, noise=0, blur_px=0)
-"""No augmentation and no choice of place: the published FRM recipe."""
+PLAIN = CropSettings(
+    side=256, foreground=0, rotate_deg=0, scale=1, flip=False, gain=0, bias=0, noise=0, blur_px=0
+)
+"""The thesis' crops: 256², no augmentation, no choice of place."""
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from unstained.plates.splitting import Region, Split
 from unstained.segmentation.nuclei import estimate_diameter
 from unstained.training.crops import TrainingPlanes
 
-WORKING_DIAMETER_PX = 17.0
-"""The working grid shows the stain's typical object at this size: enough for its shape, no more to compute."""
+WORKING_DIAMETER_PX = 25.0
+"""The working grid shows the stain's typical object at this size: enough for the texture that gives it away."""
 
 SIGNAL = 0.25
 """Network units (0 background, 1 bright) above which a pixel counts as signal."""
