@@ -1,4 +1,4 @@
-"""What each part of the default recipe is worth: leave one out, train on A01/0, score A01/1; A01/2 is never read.
+"""What each part of the default recipe is worth: leave one out, train on A01/0, score A01/1, never A01/2.
 
 Usage: python benchmarks/ablation.py --data FOLDER [--seeds 3] [--steps 150] [--only NAME,NAME] [--jobs 1]
 Writes results/ablation-<part>.json: mean PCC on A01/1 with the part minus without it (positive = it helps).
@@ -13,9 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from record import write_result
 
 from unstained.errors import UnstainedWarning
 from unstained.measurement.image_metrics import image_agreement
@@ -24,11 +22,11 @@ from unstained.plates.importing import import_plate
 from unstained.plates.plate import FieldName, Plate
 from unstained.plates.splitting import split_plate
 from unstained.prediction.engine import Engine
-from unstained.training.fitting import TrainingSettings
 from unstained.training.models import Subject, fit_model
 from unstained.training.pairs import Grid, make_pairs
+from unstained.training.recipes import TrainingSettings
 
-SIDE = 192          # crops of a laptop's patience: many short trainings, all equal but for one part
+SIDE = 192  # crops of a laptop's patience: many short trainings, all equal but for one part
 
 WITHOUT: dict[str, dict[str, Any]] = {
     "nothing": {},
@@ -59,14 +57,18 @@ def settings_without(changes: Mapping[str, Any], steps: int, seed: int) -> Train
 
 
 def score(plate: Plate, changes: Mapping[str, Any], steps: int, seed: int) -> float:
-    """Train on A01/0 and give the PCC on all of A01/1, at the camera's resolution, against the recorded stain."""
+    """Train on A01/0 and give the PCC on all of A01/1, full resolution, against the recorded stain."""
     field = FieldName("A01", 1)
     split = split_plate(plate, test=["A01/2"], validation=["A01/1"])
     settings = settings_without(changes, steps, seed)
-    grid = Grid(Normalisation(**changes.get("normalisation", {})), settings.working_scale, **changes.get("grid", {}))
+    grid = Grid(
+        Normalisation(**changes.get("normalisation", {})), settings.working_scale, **changes.get("grid", {})
+    )
     subject = Subject("ablation", "nuclei", "TL", "DNA")
     pairs = make_pairs(plate, split, subject.channels, grid)
-    model, _ = fit_model(subject, pairs, settings.model_copy(update={"patience": steps}), accelerator="cpu", devices=1)
+    model, _ = fit_model(
+        subject, pairs, settings.model_copy(update={"patience": steps}), accelerator="cpu", devices=1
+    )
     model.card.__dict__["normalisation"] = grid.normalisation
     predicted = Engine(model).predict(plate.read(field, "TL"))[0]
     return float(image_agreement(predicted, plate.read(field, "DNA"))["pcc"] or 0.0)
@@ -88,7 +90,9 @@ def main() -> None:
         for seed in range(chosen.seeds):
             for name in names:
                 pcc = score(plate, WITHOUT[name], chosen.steps, seed)
-                line = json.dumps({"without": name, "seed": seed, "steps": chosen.steps, "pcc": round(pcc, 4)})
+                line = json.dumps(
+                    {"without": name, "seed": seed, "steps": chosen.steps, "pcc": round(pcc, 4)}
+                )
                 print(line, flush=True)
                 with chosen.log.open("a", encoding="utf-8") as log:
                     log.write(line + "\n")

@@ -22,8 +22,8 @@ from unstained.plates.samples import fetch_sample
 from unstained.prediction.labeller import load_model
 from unstained.prediction.plates import PlateSettings
 from unstained.provenance import begin_folder, finish_folder, run_record
-from unstained.training.fitting import TrainingSettings
 from unstained.training.models import Subject
+from unstained.training.recipes import TrainingSettings
 
 SAMPLE, MODEL, FIELD = "hela-rpe1", "hela-rpe1-nuclei", "A01/2"
 LICENCE, ATTRIBUTION = "MIT", "images: cell-AAP, Anish Virdi"

@@ -38,9 +38,10 @@ from unstained.provenance import (
 )
 from unstained.report.page import write_report
 from unstained.studies.split import SplitStudy, study_split
-from unstained.training.fitting import Progress, TrainingSettings
+from unstained.training.fitting import Progress
 from unstained.training.models import Subject, fit_model, grid_for, with_origin
 from unstained.training.pairs import make_pairs
+from unstained.training.recipes import TrainingSettings
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from unstained.training.crops import (
 
 
 def coordinates(rows: int, columns: int) -> TrainingPlanes:
-    """A field whose pixels hold their own y (input) and x (stain): a bilinear sample gives its place exactly."""
+    """Make a field whose pixels hold their own y (input) and x (stain), so that a sample tells its place."""
     y, x = np.mgrid[:rows, :columns].astype(np.float32)
     return TrainingPlanes.from_arrays(y, x[None])
 
@@ -54,7 +54,9 @@ def test_zoom_samples_neighbours_further_apart() -> None:
 def test_no_crop_reaches_over_the_edge(rows: int, columns: int, seed: int, share: float) -> None:
     """Turned and zoomed, at any place: every corner holds a real pixel (the thesis, Fig. 7)."""
     field = coordinates(rows, columns)
-    pose = draw_pose(field, 32, CropSettings(side=32, foreground=share, scale=1.5), np.random.default_rng(seed))
+    pose = draw_pose(
+        field, 32, CropSettings(side=32, foreground=share, scale=1.5), np.random.default_rng(seed)
+    )
     reach = half_extent(32, pose.scale, pose.angle)
     assert pose.y - reach >= -1e-6
     assert pose.y + reach <= rows - 1 + 1e-6
@@ -68,7 +70,9 @@ def test_no_crop_reaches_over_the_edge(rows: int, columns: int, seed: int, share
 
 def test_field_smaller_than_a_crop_still_gives_crops() -> None:
     small = coordinates(20, 90)
-    inputs, targets = draw_batch([small], 4, CropSettings(side=32, noise=0, blur_px=0), np.random.default_rng(0))
+    inputs, targets = draw_batch(
+        [small], 4, CropSettings(side=32, noise=0, blur_px=0), np.random.default_rng(0)
+    )
     assert inputs.shape == targets.shape == (4, 1, 32, 32)
     assert torch.isfinite(inputs).all()
     assert targets.min() >= -1e-3

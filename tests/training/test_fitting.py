@@ -11,13 +11,17 @@ from unstained.errors import BadSettings
 from unstained.networks.unet import UNetSettings
 from unstained.training.course import course_files
 from unstained.training.crops import CropSettings, TrainingPlanes
-from unstained.training.fitting import FRM, Fitted, Progress, TrainingSettings, even_sides, fit
+from unstained.training.fitting import Fitted, Progress, even_sides, fit
 from unstained.training.losses import correlations
+from unstained.training.recipes import FRM, TrainingSettings
 
 CPU = {"accelerator": "cpu", "devices": 1}
 SMALL = TrainingSettings(
-    network=UNetSettings(width=4, depth=2, batch_norm=True, dropout=False), crops=CropSettings(side=32, noise=0.02),
-    steps=12, batch=2, average=0.9,
+    network=UNetSettings(width=4, depth=2, batch_norm=True, dropout=False),
+    crops=CropSettings(side=32, noise=0.02),
+    steps=12,
+    batch=2,
+    average=0.9,
 )
 
 
@@ -51,12 +55,16 @@ def test_interrupted_training_goes_on_to_the_same_weights(tmp_path: Path) -> Non
     with pytest.raises(Interrupted):
         fit([relief(0)], [relief(1)], SMALL, folder=tmp_path, tell=stop_at_8, **CPU)
     seen: list[int] = []
-    resumed = fit([relief(0)], [relief(1)], SMALL, folder=tmp_path, tell=lambda line: seen.append(line.step), **CPU)
+    resumed = fit(
+        [relief(0)], [relief(1)], SMALL, folder=tmp_path, tell=lambda line: seen.append(line.step), **CPU
+    )
     whole = fit([relief(0)], [relief(1)], SMALL, **CPU)
     assert seen[0] in (8, 9)
     assert seen[-1] == 12
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(weights(resumed), weights(whole), strict=True))
-    assert {line.step for line in whole.course} - {line.step for line in resumed.course} <= {8}, "its course too"
+    assert {line.step for line in whole.course} - {line.step for line in resumed.course} <= {8}, (
+        "its course too"
+    )
 
 
 @pytest.mark.slow
@@ -69,7 +77,9 @@ def test_it_learns_the_stain_from_the_relief() -> None:
     with torch.inference_mode():
         r, _ = correlations(fitted.network(field.label_free[None]), field.stained[None])
     assert r.item() == pytest.approx(fitted.pcc, abs=1e-4), "the kept weights are those that scored best"
-    assert fitted.pcc == pytest.approx(max(line.pcc for line in fitted.course if line.pcc is not None), abs=1e-6)
+    assert fitted.pcc == pytest.approx(
+        max(line.pcc for line in fitted.course if line.pcc is not None), abs=1e-6
+    )
 
 
 def test_minutes_become_steps_and_are_recorded() -> None:
@@ -97,7 +107,9 @@ def test_a_start_is_where_training_goes_on_from() -> None:
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adadelta", "adamw"])
 def test_every_optimiser_lowers_the_loss(optimiser: str) -> None:
-    settings = SMALL.model_copy(update={"optimiser": optimiser, "steps": 40, "learning_rate": 1e-2, "average": 0.0})
+    settings = SMALL.model_copy(
+        update={"optimiser": optimiser, "steps": 40, "learning_rate": 1e-2, "average": 0.0}
+    )
     if optimiser == "adadelta":
         settings = settings.model_copy(update={"learning_rate": 1.0})
     course = fit([relief(0)], [], settings, **CPU).course
@@ -108,7 +120,9 @@ def test_every_optimiser_lowers_the_loss(optimiser: str) -> None:
 def test_course_is_kept_as_table_and_picture() -> None:
     course = [Progress(1, 2, 0.5, 10.0, None), Progress(2, 2, 0.25, 12.0, 0.75)]
     files = course_files(course)
-    assert files["curves.csv"].decode() == "step,steps,loss,crops_per_s,pcc\n1,2,0.5,10.0,\n2,2,0.25,12.0,0.75\n"
+    assert (
+        files["curves.csv"].decode() == "step,steps,loss,crops_per_s,pcc\n1,2,0.5,10.0,\n2,2,0.25,12.0,0.75\n"
+    )
     assert files["curves.png"].startswith(b"\x89PNG")
 
 

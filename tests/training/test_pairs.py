@@ -10,9 +10,10 @@ from unstained.errors import BadInput
 from unstained.plates.plate import FieldName, Plate, create_plate, fingerprint
 from unstained.plates.splitting import split_plate
 from unstained.training import pairs as pairs_module
-from unstained.training.fitting import Fitted, TrainingSettings
+from unstained.training.fitting import Fitted
 from unstained.training.models import Subject, camera_scale, grid_for
 from unstained.training.pairs import Grid, make_pairs
+from unstained.training.recipes import TrainingSettings
 
 
 def cells(seed: int, side: int = 256, diameter: float = 20) -> np.ndarray:
@@ -39,15 +40,20 @@ def test_stains_of_the_test_wells_are_never_read(plate: Plate, monkeypatch: pyte
     split = split_plate(plate, test=["A02"], validation=["A03"])
     read = []
     original = Plate.read
-    monkeypatch.setattr(Plate, "read", lambda self, field, channel: read.append((str(field), channel)) or
-                        original(self, field, channel))
+    monkeypatch.setattr(
+        Plate,
+        "read",
+        lambda self, field, channel: read.append((str(field), channel)) or original(self, field, channel),
+    )
     make_pairs(plate, split, ("TL", "DNA"))
     assert ("A02/0", "DNA") not in read
     assert ("A01/0", "DNA") in read
 
 
 def test_scale_maps_background_to_0_and_bright_to_1(plate: Plate) -> None:
-    pairs = make_pairs(plate, split_plate(plate, test=["A02"], validation=["A03"]), ("TL", "DNA"), Grid(scale=1))
+    pairs = make_pairs(
+        plate, split_plate(plate, test=["A02"], validation=["A03"]), ("TL", "DNA"), Grid(scale=1)
+    )
     values = np.concatenate([plate.read(FieldName(w, 0), "DNA")[::2, ::2].ravel() for w in ("A01", "A04")])
     low, high = np.percentile(values, (1, 99.9))
     assert pairs.scales[0].offset == pytest.approx(low)
@@ -106,7 +112,9 @@ def test_camera_scale_finds_gain_and_offset(plate: Plate) -> None:
     """A network that gives 2·stain + 5 in network units must be undone to camera units exactly."""
     import torch
 
-    pairs = make_pairs(plate, split_plate(plate, test=["A02"], validation=["A03"]), ("TL", "DNA"), Grid(scale=1))
+    pairs = make_pairs(
+        plate, split_plate(plate, test=["A02"], validation=["A03"]), ("TL", "DNA"), Grid(scale=1)
+    )
     stained = [field.stained for field in pairs.train]
 
     class Doubled(torch.nn.Module):
@@ -127,8 +135,17 @@ def test_going_on_from_a_model_keeps_the_size_of_cells(plate: Plate) -> None:
     from unstained.networks.unet import UNet, UNetSettings
 
     network = UNetSettings(width=2, depth=1)
-    card = ModelCard(name="m", stains=("nuclei",), input="TL", targets=("DNA",), scales=(StainScale(),),
-                     network=network, pixel_size_um=0.25, working_scale=0.4, object_diameter_px=50)
+    card = ModelCard(
+        name="m",
+        stains=("nuclei",),
+        input="TL",
+        targets=("DNA",),
+        scales=(StainScale(),),
+        network=network,
+        pixel_size_um=0.25,
+        working_scale=0.4,
+        object_diameter_px=50,
+    )
     grid = grid_for(plate, TrainingSettings(), Model(card, UNet(network)))
     assert grid.scale == pytest.approx(0.8)
     unsized = Model(card.model_copy(update={"pixel_size_um": None}), UNet(network))

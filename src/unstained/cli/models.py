@@ -19,7 +19,7 @@ from unstained.cli.task import quiet_lightning, task
 
 if TYPE_CHECKING:
     from unstained.prediction.catalogue import Listed
-    from unstained.training.fitting import TrainingSettings
+    from unstained.training.recipes import TrainingSettings
 
 
 def models(
@@ -130,7 +130,7 @@ def training_settings(recipe: str, changes: dict[str, Any]) -> "TrainingSettings
         There is no such recipe, or a value is out of range.
     """
     from unstained.errors import BadSettings, listed
-    from unstained.training.fitting import RECIPES, TrainingSettings
+    from unstained.training.recipes import RECIPES, TrainingSettings
 
     if recipe not in RECIPES:
         raise BadSettings("--recipe", f"no recipe {recipe!r}; there are: {listed(RECIPES)}")

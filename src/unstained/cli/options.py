@@ -54,7 +54,7 @@ def place(text: str) -> Path | str:
 def _stage_settings(command: str) -> set[str]:
     if command not in ("train", "split"):
         return set()
-    from unstained.training.fitting import TrainingSettings
+    from unstained.training.recipes import TrainingSettings
 
     names = set()
     for name, field in TrainingSettings.model_fields.items():

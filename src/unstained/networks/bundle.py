@@ -66,7 +66,7 @@ class Model:
 
     card: ModelCard
     network: UNet
-    extras: Mapping[str, bytes] = field(default_factory=dict)     # further files of the bundle, by name
+    extras: Mapping[str, bytes] = field(default_factory=dict)  # further files of the bundle, by name
 
     @property
     def name(self) -> str:

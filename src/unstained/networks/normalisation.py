@@ -17,7 +17,9 @@ class Normalisation(Settings):
 
     lower: float = Field(1.0, ge=0, lt=50, description="percentile that marks the dark end")
     upper: float = Field(99.0, gt=50, le=100, description="percentile that marks the bright end")
-    flatten: float = Field(0.125, ge=0, le=1, description="blur of the light's shape, in field sides; 0 = off")
+    flatten: float = Field(
+        0.125, ge=0, le=1, description="blur of the light's shape, in field sides; 0 = off"
+    )
 
     def apply(self, plane: RawPlane) -> Plane:
         """Normalise one field (Y X), any number type; a constant plane becomes 0."""
@@ -48,7 +50,7 @@ class StainScale(Settings):
 
 
 def slow_light(plane: Plane, sigma_px: float) -> Plane:
-    """Estimate the slow part of a plane (Y X): a Gaussian blur, done on a coarse grid as nothing finer is in it."""
+    """Find the slow part of a plane (Y X): a Gaussian blur, on a coarse grid as nothing in it is finer."""
     step = max(1, int(sigma_px // 8))
     rows, columns = (max(1, size // step) for size in plane.shape)
     coarse = plane[: rows * step, : columns * step].reshape(rows, step, columns, step).mean(axis=(1, 3))

@@ -113,7 +113,7 @@ class UNet(nn.Module):
         return self.decode(self.encode(planes))
 
     def embed(self, planes: Tensor) -> Tensor:
-        """Give the bottleneck (B width·2^depth Y/2^depth X/2^depth); 256×16×16 for a 256² crop in the thesis."""
+        """Give the bottleneck (B width·2^depth Y/2^depth X/2^depth); 256×16×16 for the thesis' 256² crop."""
         return self.encode(planes)[-1]
 
 

@@ -12,9 +12,10 @@ from unstained.plates.regions import Region, whole_field
 from unstained.plates.splitting import Split
 from unstained.prediction.labeller import Labeller
 from unstained.settings import Settings
-from unstained.training.fitting import Progress, TrainingSettings
+from unstained.training.fitting import Progress
 from unstained.training.models import Subject, fit_model, with_origin
 from unstained.training.pairs import Grid, make_pairs
+from unstained.training.recipes import TrainingSettings
 
 BLOCK_PX = 128
 """Side of a naive crop on the working grid, as in studies that cut photos first and split the pieces."""

@@ -1,7 +1,7 @@
 """Crops for training, drawn from whole fields: place, turn, zoom and mirror in one interpolation.
 
-A turned or shrunk crop is sampled from the field itself, so its corners hold real pixels and no padding
-(the thesis, Fig. 7). The random draw (`draw_pose`, `draw_look`) is apart from its effect (`cut`, `change_look`).
+A turned or shrunk crop is sampled from the field itself, so its corners hold real pixels, no padding
+(the thesis, Fig. 7). The draw (`draw_pose`, `draw_look`) is apart from its effect (`cut`, `change_look`).
 """
 
 from collections.abc import Sequence
@@ -45,9 +45,9 @@ PLAIN = CropSettings(
 class TrainingPlanes:
     """One field, or the part of it that may be trained on, on the working grid and in network units."""
 
-    label_free: Tensor                      # (1 Y X)
-    stained: Tensor                         # (stain Y X)
-    foreground: NDArray[np.intp]            # (N 2): y, x of pixels with signal
+    label_free: Tensor  # (1 Y X)
+    stained: Tensor  # (stain Y X)
+    foreground: NDArray[np.intp]  # (N 2): y, x of pixels with signal
 
     @classmethod
     def from_arrays(cls, label_free: Plane, stained: Planes, threshold: float = 0.25) -> "TrainingPlanes":
@@ -65,10 +65,10 @@ class TrainingPlanes:
 class Pose(NamedTuple):
     """Where a crop lies in its field, and how it is turned."""
 
-    y: float                # centre, px
+    y: float  # centre, px
     x: float
-    angle: float            # radians
-    scale: float            # field pixels per crop pixel
+    angle: float  # radians
+    scale: float  # field pixels per crop pixel
     mirror: bool
 
 
@@ -132,7 +132,7 @@ def cut(planes: Tensor, pose: Pose, side: int) -> Tensor:
 def change_look(label_free: Tensor, look: Look, rng: Rng) -> Tensor:
     """Blur, scale, shift and add noise to an input crop (1 Y X)."""
     out = label_free
-    if look.blur_px > 0.2:                  # below that, a blur is no blur
+    if look.blur_px > 0.2:  # below that, a blur is no blur
         out = _blur(out, look.blur_px)
     out = out * look.gain + look.bias
     if look.noise:
@@ -144,7 +144,7 @@ def change_look(label_free: Tensor, look: Look, rng: Rng) -> Tensor:
 def draw_batch(
     fields: Sequence[TrainingPlanes], size: int, settings: CropSettings, rng: Rng
 ) -> tuple[Tensor, Tensor]:
-    """Draw `size` pairs: label-free (B 1 side side) and stained (B stain side side); large fields more often."""
+    """Draw pairs, label-free (B 1 side side) and stained (B stain side side); large fields more often."""
     areas = np.array([np.prod(field.shape) for field in fields], dtype=float)
     inputs, targets = [], []
     for index in rng.choice(len(fields), size=size, p=areas / areas.sum()):

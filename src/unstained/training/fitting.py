@@ -1,4 +1,4 @@
-"""Fit a network to pairs of planes: the step is ours, the loop (devices, precision, resuming) is Lightning's."""
+"""Fit a network to pairs of planes: the step is ours, the loop (devices, resuming) is Lightning's."""
 
 import logging
 import time
@@ -7,68 +7,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import lightning.pytorch as lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
-from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
-from unstained.networks.unet import UNet, UNetSettings
-from unstained.settings import Settings
-from unstained.training.crops import PLAIN, CropSettings, TrainingPlanes, draw_batch
+from unstained.networks.unet import UNet
+from unstained.training.crops import TrainingPlanes, draw_batch
 from unstained.training.losses import correlations, named_loss
+from unstained.training.recipes import TrainingSettings
 
 Batch = tuple[Tensor, Tensor]
 
-
-class TrainingSettings(Settings):
-    """How a network is trained; the defaults are the recipe for 2–20 fields and a laptop."""
-
-    network: UNetSettings = UNetSettings(batch_norm=True, residual=True, dropout=False)
-    crops: CropSettings = CropSettings()
-    loss: str = Field("mse+pearson", description="mse, bce, pearson, or a weighted sum like mse+0.5*pearson")
-    optimiser: Literal["adamw", "sgd", "adadelta"] = "adamw"
-    learning_rate: float = Field(3e-3, gt=0, description="the peak of the one-cycle schedule; constant for adadelta")
-    weight_decay: float = Field(1e-2, ge=0)
-    batch: int = Field(2, ge=1, description="crops per step")
-    average: float = Field(0.0, ge=0, lt=1, description="decay of the running average of the weights; 0 = off")
-    average_flips: bool = Field(True, description="predict four mirror images and average")
-    working_scale: float | None = Field(None, gt=0, le=1, description="shrink images by this; null = found from the stain")
-    minutes: float | None = Field(None, gt=0, description="time to spend; turned into steps after a timed warm-up")
-    steps: int | None = Field(None, ge=1, description="steps to take; the same steps and seed give the same weights")
-    seed: int = 0
-    patience: int = Field(8, ge=1, description="stop after this many validations without gain")
-
-    @model_validator(mode="after")
-    def _one_budget(self) -> Self:
-        if self.minutes is not None and self.steps is not None:
-            raise ValueError("give minutes or steps, not both")
-        return self
-
-
-FRM = TrainingSettings(
-    network=UNetSettings(ending="frm"),
-    crops=PLAIN,
-    loss="mse",
-    optimiser="adadelta",
-    learning_rate=1.0,
-    weight_decay=0.0,
-    batch=32,
-    average=0.0,
-    average_flips=False,
-    patience=100,
-)
-"""The published FRM recipe: thesis U-Net, Adadelta, MSE, no augmentation (LaChance & Cohen 2020).
-
-It gets the same working grid as the default recipe, which is to its advantage where time is short.
-"""
-
-RECIPES = {"default": TrainingSettings(), "frm": FRM}
 
 VALIDATIONS = 20
 """How often a training is validated."""
@@ -81,7 +36,7 @@ class Progress(NamedTuple):
     steps: int
     loss: float
     crops_per_s: float
-    pcc: float | None               # of the validation regions, mean over stains
+    pcc: float | None  # of the validation regions, mean over stains
 
 
 @dataclass(frozen=True)
@@ -90,14 +45,16 @@ class Fitted:
 
     network: UNet
     course: tuple[Progress, ...]
-    settings: TrainingSettings          # with the steps that were taken
-    pcc: float | None                   # of the kept weights on the validation regions
+    settings: TrainingSettings  # with the steps that were taken
+    pcc: float | None  # of the kept weights on the validation regions
 
 
 class Crops(IterableDataset[Batch]):
-    """Endless batches of crops; batch n depends on the seed, the process and n alone, so a resumed run repeats it."""
+    """Endless batches of crops; batch n depends on seed, process and n alone, so a resumed run repeats it."""
 
-    def __init__(self, fields: Sequence[TrainingPlanes], settings: TrainingSettings, rank: int, start: int) -> None:
+    def __init__(
+        self, fields: Sequence[TrainingPlanes], settings: TrainingSettings, rank: int, start: int
+    ) -> None:
         self.fields, self.settings, self.rank, self.start = fields, settings, rank, start
 
     def __iter__(self) -> Iterator[Batch]:
@@ -133,11 +90,13 @@ class Fitting(lightning.LightningModule):
         return DataLoader(crops, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        whole = [(field.label_free[None], field.stained[None]) for field in map(even_sides, self.validation_fields)]
+        whole = [
+            (field.label_free[None], field.stained[None]) for field in map(even_sides, self.validation_fields)
+        ]
         return DataLoader(whole, batch_size=None)  # type: ignore[arg-type]
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        label_free, stained = batch                                 # (B 1 Y X), (B stain Y X)
+        label_free, stained = batch  # (B 1 Y X), (B stain Y X)
         planes = label_free.contiguous(memory_format=torch.channels_last)
         return self.loss(self.network(planes), stained)
 
@@ -212,8 +171,15 @@ def fit(
     if start is not None:
         network.load_state_dict(start.state_dict())
     network = network.to(memory_format=torch.channels_last)
-    settings = settings if settings.steps else settings.model_copy(
-        update={"steps": steps_in(settings.minutes or 10.0, network, train, validation, settings), "minutes": None}
+    settings = (
+        settings
+        if settings.steps
+        else settings.model_copy(
+            update={
+                "steps": steps_in(settings.minutes or 10.0, network, train, validation, settings),
+                "minutes": None,
+            }
+        )
     )
     fitting = Fitting(network, settings, train, validation, tell)
     unfinished = folder / "last.ckpt" if folder else None
@@ -223,7 +189,9 @@ def fit(
         trainer.fit(fitting, ckpt_path=resume, weights_only=True)
     if fitting.best is not None:
         network.load_state_dict(fitting.best[1])
-    return Fitted(network.cpu().eval(), tuple(fitting.course), settings, fitting.best[0] if fitting.best else None)
+    return Fitted(
+        network.cpu().eval(), tuple(fitting.course), settings, fitting.best[0] if fitting.best else None
+    )
 
 
 def steps_in(
@@ -233,7 +201,7 @@ def steps_in(
     validation: Sequence[TrainingPlanes],
     settings: TrainingSettings,
 ) -> int:
-    """Count the steps that fit into `minutes` here, validations included, from a few timed steps on a copy."""
+    """Count the steps that fit into `minutes`, validations included, from a few timed steps on a copy."""
     copy = UNet(settings.network).to(memory_format=torch.channels_last)
     copy.load_state_dict(network.state_dict())
     trial = Fitting(copy, settings.model_copy(update={"steps": 10}), train, validation, lambda _: None)
@@ -241,7 +209,7 @@ def steps_in(
     times = []
     for batch, _ in zip(trial.train_dataloader(), range(4), strict=False):
         began = time.perf_counter()
-        trial.training_step(batch, 0).backward()                # type: ignore[no-untyped-call]
+        trial.training_step(batch, 0).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         times.append(time.perf_counter() - began)
     per_step = float(np.median(times[1:]))
@@ -254,7 +222,12 @@ def _quiet_lightning() -> Iterator[None]:
     loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
-        for message in (".*LeafSpec", ".*does not have many workers", ".*exists and is not empty", ".*IterableDataset"):
+        for message in (
+            ".*LeafSpec",
+            ".*does not have many workers",
+            ".*exists and is not empty",
+            ".*IterableDataset",
+        ):
             warnings.filterwarnings("ignore", message)
         for logger in loggers:
             logger.setLevel(logging.ERROR)
@@ -283,20 +256,32 @@ def _trainer(
     if validated:
         callbacks.append(EarlyStopping("validation_pcc", mode="max", patience=settings.patience))
     if folder is not None:
-        callbacks.append(ModelCheckpoint(folder, save_last=True, save_top_k=0, every_n_train_steps=max(1, steps // 20)))
+        callbacks.append(
+            ModelCheckpoint(folder, save_last=True, save_top_k=0, every_n_train_steps=max(1, steps // 20))
+        )
     every = max(1, steps // VALIDATIONS)
     return lightning.Trainer(
-        max_steps=steps, callbacks=callbacks, logger=False, enable_progress_bar=False, enable_model_summary=False,
-        enable_checkpointing=folder is not None, val_check_interval=every if validated else None,
-        check_val_every_n_epoch=None, limit_val_batches=None if validated else 0, num_sanity_val_steps=0,
-        gradient_clip_val=1.0 if settings.optimiser == "adamw" else None, **devices,
+        max_steps=steps,
+        callbacks=callbacks,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=folder is not None,
+        val_check_interval=every if validated else None,
+        check_val_every_n_epoch=None,
+        limit_val_batches=None if validated else 0,
+        num_sanity_val_steps=0,
+        gradient_clip_val=1.0 if settings.optimiser == "adamw" else None,
+        **devices,
     )
 
 
 def _optimiser(network: UNet, settings: TrainingSettings) -> Any:
     weights, rate, steps = network.parameters(), settings.learning_rate, settings.steps or 1
     if settings.optimiser == "adadelta":
-        return {"optimizer": torch.optim.Adadelta(weights, lr=rate, rho=0.95, weight_decay=settings.weight_decay)}
+        return {
+            "optimizer": torch.optim.Adadelta(weights, lr=rate, rho=0.95, weight_decay=settings.weight_decay)
+        }
     if settings.optimiser == "sgd":
         chosen: torch.optim.Optimizer = torch.optim.SGD(
             weights, lr=rate, momentum=0.9, nesterov=True, weight_decay=settings.weight_decay

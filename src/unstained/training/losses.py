@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unstained.errors import BadSettings, listed
+from unstained.errors import BadSettings
 
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 

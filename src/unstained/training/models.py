@@ -15,9 +15,10 @@ from unstained.plates.plate import Plate
 from unstained.plates.splitting import Split
 from unstained.training.course import course_files
 from unstained.training.crops import TrainingPlanes
-from unstained.training.fitting import Fitted, Progress, TrainingSettings, even_sides, fit
+from unstained.training.fitting import Fitted, Progress, even_sides, fit
 from unstained.training.losses import is_camera_unit_free
 from unstained.training.pairs import Grid, Pairs
+from unstained.training.recipes import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -66,39 +67,60 @@ def fit_model(
     """Fit a network to pairs; gives a model whose card still lacks plate and split (`with_origin`)."""
     if start is not None:
         if start.card.stains != (subject.stain,):
-            raise WrongModel(f"{start.name} predicts {', '.join(start.card.stains)}; it can't go on with {subject.stain}")
+            raise WrongModel(
+                f"{start.name} predicts {', '.join(start.card.stains)}; it can't go on with {subject.stain}"
+            )
         settings = settings.model_copy(update={"network": start.card.network})
     fitted = fit(
-        pairs.train, pairs.validation, settings, start=start.network if start else None,
-        folder=folder, tell=tell, **devices,
+        pairs.train,
+        pairs.validation,
+        settings,
+        start=start.network if start else None,
+        folder=folder,
+        tell=tell,
+        **devices,
     )
     scales = pairs.scales
     if is_camera_unit_free(settings.loss):
         scales = tuple(camera_scale(fitted, pairs.train, index, scale) for index, scale in enumerate(scales))
     card = ModelCard(
-        name=subject.name, stains=(subject.stain,), input=subject.input, targets=(subject.target,),
+        name=subject.name,
+        stains=(subject.stain,),
+        input=subject.input,
+        targets=(subject.target,),
         units="probability" if "bce" in settings.loss else "camera",
-        working_scale=pairs.working_scale, object_diameter_px=pairs.object_diameter_px,
-        network=fitted.settings.network, scales=scales, average_flips=settings.average_flips,
-        metrics={"validation_pcc": fitted.pcc}, training=_training_record(fitted, pairs, start),
-        licence=subject.licence, attribution=subject.attribution,
+        working_scale=pairs.working_scale,
+        object_diameter_px=pairs.object_diameter_px,
+        network=fitted.settings.network,
+        scales=scales,
+        average_flips=settings.average_flips,
+        metrics={"validation_pcc": fitted.pcc},
+        training=_training_record(fitted, pairs, start),
+        licence=subject.licence,
+        attribution=subject.attribution,
     )
     return Model(card, fitted.network, course_files(fitted.course)), fitted
 
 
 def with_origin(model: Model, plate: Plate, split: Split, pairs: Pairs, grid: Grid) -> Model:
     """Write into the card which plate and regions a model comes from."""
-    card = model.card.model_copy(update={
-        "pixel_size_um": plate.pixel_size_um, "normalisation": grid.normalisation, "split": split.to_json(),
-        "fingerprints": {role: dict(found) for role, found in pairs.fingerprints.items()},
-    })
+    card = model.card.model_copy(
+        update={
+            "pixel_size_um": plate.pixel_size_um,
+            "normalisation": grid.normalisation,
+            "split": split.to_json(),
+            "fingerprints": {role: dict(found) for role, found in pairs.fingerprints.items()},
+        }
+    )
     return Model(card, model.network, model.extras)
 
 
-def camera_scale(fitted: Fitted, train: tuple[TrainingPlanes, ...], index: int, scale: StainScale) -> StainScale:
+def camera_scale(
+    fitted: Fitted, train: tuple[TrainingPlanes, ...], index: int, scale: StainScale
+) -> StainScale:
     """Fit gain and offset of a network that was trained on correlation alone, on its training regions.
 
-    Least squares of the real stain on the predicted one; the network's sign is kept, so the gain stays positive.
+    Least squares of the real stain on the predicted one; the network's sign is kept: the gain is positive.
     """
     predicted, real = [], []
     with torch.inference_mode():
@@ -115,5 +137,7 @@ def _training_record(fitted: Fitted, pairs: Pairs, start: Model | None) -> dict[
     return {
         **fitted.settings.model_dump(mode="json"),
         "from": start.name if start else None,
-        "shifts": {name: {"dy": s.dy, "dx": s.dx, "reliable": s.reliable} for name, s in pairs.shifts.items()},
+        "shifts": {
+            name: {"dy": s.dy, "dx": s.dx, "reliable": s.reliable} for name, s in pairs.shifts.items()
+        },
     }

@@ -1,4 +1,4 @@
-"""From a split plate to pairs that a network can learn from: one working grid, one scale, channels in register."""
+"""From a split plate to pairs that a network can learn from: one grid, one scale, channels in register."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from unstained.segmentation.nuclei import estimate_diameter
 from unstained.training.crops import TrainingPlanes
 
 WORKING_DIAMETER_PX = 25.0
-"""The working grid shows the stain's typical object at this size: enough for the texture that gives it away."""
+"""The working grid shows the stain's typical object at this size: its texture still tells it apart."""
 
 SIGNAL = 0.25
 """Network units (0 background, 1 bright) above which a pixel counts as signal."""
@@ -31,9 +31,9 @@ STAIN_RANGE = (1.0, 99.9)
 class Grid:
     """On what grid and scale a network sees fields."""
 
-    normalisation: Normalisation = Normalisation()
-    scale: float | None = None                              # shrink by this; None = found from the stain
-    diameter_px: float = WORKING_DIAMETER_PX                # then its typical object gets this size
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    scale: float | None = None  # shrink by this; None = found from the stain
+    diameter_px: float = WORKING_DIAMETER_PX  # then its typical object gets this size
 
     def scale_for(self, object_diameter_px: float | None) -> float:
         """Working-grid pixels per field pixel; 1 where neither scale nor object size is known."""
@@ -57,10 +57,14 @@ class Pairs:
     def lines(self) -> list[str]:
         """Say what was found, for a log."""
         size = f"{self.object_diameter_px:.0f} px" if self.object_diameter_px else "not found"
-        told = [f"typical object {size}; the network sees images shrunk to {self.working_scale:.2f} of their size"]
+        told = [
+            f"typical object {size}; the network sees images shrunk to {self.working_scale:.2f} of their size"
+        ]
         for name, found in self.shifts.items():
             moved = "corrected for training" if found.reliable else "not clear enough to correct"
-            told.append(f"{name}: stain lies {found.dy:+.1f}, {found.dx:+.1f} px (y, x) off the input; {moved}")
+            told.append(
+                f"{name}: stain lies {found.dy:+.1f}, {found.dx:+.1f} px (y, x) off the input; {moved}"
+            )
         return told
 
 
@@ -81,20 +85,31 @@ def make_pairs(
         raise BadInput("nothing is left to train on; name fewer --test and --validation wells")
     label_free, *targets = channels
     stained = [_stains(plate, region, targets) for region in split.train]
-    scales = tuple(_stain_scale([planes[index] for planes in stained], name) for index, name in enumerate(targets))
+    scales = tuple(
+        _stain_scale([planes[index] for planes in stained], name) for index, name in enumerate(targets)
+    )
     diameter = _typical_diameter([planes[0] for planes in stained])
-    shifts = {name: _shift(plate, name, label_free, targets[0]) for name in _fields((*split.train, *split.validation))}
-    levels = tuple(_otsu(planes, scale) for planes, scale in zip(zip(*stained, strict=True), scales, strict=True))
+    shifts = {
+        name: _shift(plate, name, label_free, targets[0])
+        for name in _fields((*split.train, *split.validation))
+    }
+    levels = tuple(
+        _otsu(planes, scale) for planes, scale in zip(zip(*stained, strict=True), scales, strict=True)
+    )
     recipe = _Recipe(tuple(channels), scales, grid, grid.scale_for(diameter), levels if binary else None)
     return Pairs(
         train=tuple(_training_planes(plate, region, recipe, shifts[region.field]) for region in split.train),
-        validation=tuple(_training_planes(plate, region, recipe, shifts[region.field]) for region in split.validation),
+        validation=tuple(
+            _training_planes(plate, region, recipe, shifts[region.field]) for region in split.validation
+        ),
         scales=(StainScale(),) * len(targets) if binary else scales,
         working_scale=recipe.zoom,
         object_diameter_px=diameter,
         shifts={str(name): found for name, found in shifts.items()},
         fingerprints={
-            role: {str(name): fingerprint(plate.read(name, label_free)) for name in _fields(split.regions(role))}
+            role: {
+                str(name): fingerprint(plate.read(name, label_free)) for name in _fields(split.regions(role))
+            }
             for role in ("train", "validation", "test")
         },
     )
@@ -106,7 +121,7 @@ class _Recipe:
     scales: tuple[StainScale, ...]
     grid: Grid
     zoom: float
-    levels: tuple[float, ...] | None            # network units above which a binary target is 1
+    levels: tuple[float, ...] | None  # network units above which a binary target is 1
 
 
 def _training_planes(plate: Plate, region: Region, recipe: _Recipe, found: ChannelShift) -> TrainingPlanes:
@@ -118,8 +133,12 @@ def _training_planes(plate: Plate, region: Region, recipe: _Recipe, found: Chann
         if found.reliable:
             plane = shift(plane, (-found.dy, -found.dx), order=1, mode="nearest")
         scaled = scale.apply(resample(plane, working_shape(plane.shape, recipe.zoom)))
-        stained.append(scaled if recipe.levels is None else (scaled > recipe.levels[index]).astype(np.float32))
-    rows, columns = (slice(round(start * recipe.zoom), round(stop * recipe.zoom)) for start, stop in region[1:])
+        stained.append(
+            scaled if recipe.levels is None else (scaled > recipe.levels[index]).astype(np.float32)
+        )
+    rows, columns = (
+        slice(round(start * recipe.zoom), round(stop * recipe.zoom)) for start, stop in region[1:]
+    )
     return TrainingPlanes.from_arrays(whole[rows, columns], np.stack(stained)[:, rows, columns], SIGNAL)
 
 

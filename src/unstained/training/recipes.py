@@ -1,0 +1,64 @@
+"""How networks are trained: the settings, the default recipe, and the published one beside it."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from unstained.networks.unet import UNetSettings
+from unstained.settings import Settings
+from unstained.training.crops import PLAIN, CropSettings
+
+
+class TrainingSettings(Settings):
+    """How a network is trained; the defaults are the recipe for 2–20 fields and a laptop."""
+
+    network: UNetSettings = UNetSettings(batch_norm=True, residual=True, dropout=False)
+    crops: CropSettings = CropSettings()
+    loss: str = Field("mse+pearson", description="mse, bce, pearson, or a weighted sum like mse+0.5*pearson")
+    optimiser: Literal["adamw", "sgd", "adadelta"] = "adamw"
+    learning_rate: float = Field(
+        3e-3, gt=0, description="the peak of the one-cycle schedule; constant for adadelta"
+    )
+    weight_decay: float = Field(1e-2, ge=0)
+    batch: int = Field(2, ge=1, description="crops per step")
+    average: float = Field(
+        0.0, ge=0, lt=1, description="decay of the running average of the weights; 0 = off"
+    )
+    average_flips: bool = Field(True, description="predict four mirror images and average")
+    working_scale: float | None = Field(
+        None, gt=0, le=1, description="shrink images by this; null = found from the stain"
+    )
+    minutes: float | None = Field(
+        None, gt=0, description="time to spend; turned into steps after a timed warm-up"
+    )
+    steps: int | None = Field(
+        None, ge=1, description="steps to take; the same steps and seed give the same weights"
+    )
+    seed: int = 0
+    patience: int = Field(8, ge=1, description="stop after this many validations without gain")
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if self.minutes is not None and self.steps is not None:
+            raise ValueError("give minutes or steps, not both")
+        return self
+
+
+FRM = TrainingSettings(
+    network=UNetSettings(ending="frm"),
+    crops=PLAIN,
+    loss="mse",
+    optimiser="adadelta",
+    learning_rate=1.0,
+    weight_decay=0.0,
+    batch=32,
+    average=0.0,
+    average_flips=False,
+    patience=100,
+)
+"""The published FRM recipe: thesis U-Net, Adadelta, MSE, no augmentation (LaChance & Cohen 2020).
+
+It gets the same working grid as the default recipe, which is to its advantage where time is short.
+"""
+
+RECIPES = {"default": TrainingSettings(), "frm": FRM}
