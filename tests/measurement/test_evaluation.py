@@ -196,7 +196,7 @@ def test_where_images_were_split_only_the_unseen_part_is_scored(truth, prints, t
     roles = {"train": {"A01/0": prints["A01/0"]}, "test": {"A01/0": prints["A01/0"]}}
     real = truth.read(FieldName("A01", 0), "DNA").astype(np.float32)
     spoiled = real.copy()
-    spoiled[:, : half - 8] = np.random.default_rng(0).normal(100, 50, (SIDE, half - 8))
+    spoiled[:, : half - 8] = np.random.default_rng(0).normal(400, 300, (SIDE, half - 8))
     predicted = predict_by(truth, tmp_path / "p.zarr", card_for(roles, split=split), A01=spoiled)
     found = evaluate_plate(predicted, truth, stain="nuclei")
     first = found.fields[0]

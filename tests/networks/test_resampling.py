@@ -71,3 +71,11 @@ def test_binned_and_full_resolution_look_alike_to_the_network():
     assert full.shape == half.shape == (120, 120)
     assert np.abs(full - half).mean() < 0.02
     assert full.std() == pytest.approx(half.std(), rel=0.02)
+
+
+def test_the_spread_is_measured_on_what_the_network_sees():
+    """Whatever the single pixels' noise: on the working grid, the 1st and 99th percentile lie 1 apart."""
+    noise = np.random.default_rng(0).normal(size=(400, 400)) * 50 + 1000
+    seen = network_plane(noise, Normalisation(flatten=0), 0.25)
+    assert np.ptp(np.percentile(seen, (1, 99))) == pytest.approx(1, rel=1e-4)
+    assert np.median(seen) == pytest.approx(0, abs=1e-4)

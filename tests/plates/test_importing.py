@@ -169,8 +169,8 @@ INDEX_5 = """<EvaluationInputData xmlns="http://www.perkinelmer.com/PEHH/Harmony
 <Image><URL>r01c01f01p01-ch1sk1fk1fl1.tiff</URL><ChannelID>1</ChannelID><ChannelName>Brightfield</ChannelName>
 <ImageResolutionX Unit="m">2.98e-07</ImageResolutionX></Image>
 <Image><URL>r01c01f01p01-ch2sk1fk1fl1.tiff</URL><ChannelID>2</ChannelID>
-<ChannelName>HOECHST 33342</ChannelName><ImageResolutionX Unit="m">2.98e-07</ImageResolutionX></Image></Images>
-</EvaluationInputData>"""
+<ChannelName>HOECHST 33342</ChannelName><ImageResolutionX Unit="m">2.98e-07</ImageResolutionX></Image>
+</Images></EvaluationInputData>"""
 INDEX_6 = """<EvaluationInputData xmlns="http://www.perkinelmer.com/PEHH/HarmonyV6"><Maps>
 <Map><Entry ChannelID="1"><ChannelName>Brightfield</ChannelName></Entry>
 <Entry ChannelID="2"><ChannelName>HOECHST 33342</ChannelName></Entry></Map>
@@ -409,6 +409,21 @@ def test_a_file_that_is_cut_short_is_refused(
     whole = file.read_bytes()
     file.write_bytes(whole[: int(kept * len(whole) if kept < 1 else kept)])
     refused(two_wells, tmp_path, r"b12 dna\.tif")
+
+
+def test_a_strip_that_was_never_written_is_refused(two_wells: Path, tmp_path: Path) -> None:
+    """As after an interrupted acquisition: tifffile would read it as zeros."""
+    file = two_wells / "b12 dna.tif"
+    tifffile.imwrite(file, pixels(1, (64, 64)) + 1, compression="zlib", rowsperstrip=16)
+    with tifffile.TiffFile(file) as tif:
+        tag = tif.pages[0].tags["StripByteCounts"]
+        width = {3: 2, 4: 4}[int(tag.dtype)]  # SHORT or LONG
+        place = tag.valueoffset + 2 * width  # of the third strip
+    content = bytearray(file.read_bytes())
+    content[place : place + width] = bytes(width)
+    file.write_bytes(bytes(content))
+    assert (tifffile.imread(file) == 0).any()
+    refused(two_wells, tmp_path, r"b12 dna\.tif is cut short")
 
 
 def test_a_damaged_file_is_refused(two_wells: Path, tmp_path: Path) -> None:

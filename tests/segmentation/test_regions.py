@@ -35,14 +35,12 @@ def test_small_holes_are_filled_large_ones_and_bays_are_not():
     assert not filled[0:2, 20:22].any()
 
 
-def test_small_objects_are_dropped_unless_the_edge_cuts_them():
+def test_objects_smaller_than_a_disk_are_dropped():
     labels = np.zeros((20, 20), np.int32)
-    labels[2:4, 2:4] = 1
-    labels[10:14, 10:14] = 2
-    labels[0:2, 10:14] = 3
-    labels[5:8, 18:] = 4
-    kept = drop_small_objects(labels, 4.0)                    # at least 12.6 px, 6.3 px at the edge
-    np.testing.assert_array_equal(kept, np.where(labels == 2, 1, np.where(labels == 3, 2, 0)))
+    labels[2:4, 2:8] = 1
+    labels[10:13, 10:14] = 3
+    labels[10:14, 16:20] = 5
+    np.testing.assert_array_equal(drop_small_objects(labels, 4.0), labels == 5)     # a disk of 12.6 px
 
 
 def test_opening_takes_a_spur_off_and_leaves_the_disk():

@@ -7,7 +7,7 @@ import pandas as pd
 from unstained.errors import OutputExists
 from unstained.measurement.evaluation import model_card
 from unstained.measurement.objects import measure_objects
-from unstained.measurement.wells import field_table, well_table
+from unstained.measurement.wells import field_table, well_table, with_row_and_column
 from unstained.plates.plate import FieldName, Plate
 from unstained.segmentation.nuclei import NucleiSettings, segment_nuclei
 
@@ -92,7 +92,11 @@ def _tables(predicted: Plate, found: dict[str, list[pd.DataFrame]]) -> Tables:
             ignore_index=True,
         )
         fields = field_table(objects, predicted.fields)
-        for level, table in (("objects", objects), ("fields", fields), ("wells", well_table(fields))):
+        for level, table in (
+            ("objects", with_row_and_column(objects)),
+            ("fields", fields),
+            ("wells", well_table(fields)),
+        ):
             blocks[level].append(_described(table, predicted, stain))
     return {level: pd.concat(tables, ignore_index=True) for level, tables in blocks.items()}
 

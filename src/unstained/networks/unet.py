@@ -87,7 +87,7 @@ class UNet(nn.Module):
             Block(2 * filters[level], filters[level], drops[level], settings)
             for level in range(settings.depth)
         )
-        self.head = nn.Conv2d(filters[0], settings.outputs, 1)
+        self.head: nn.Module = nn.Conv2d(filters[0], settings.outputs, 1)
         if settings.ending == "frm":
             self.up[0].second = nn.Conv2d(filters[0], 1, 3, padding=1)
             self.head = nn.Identity()

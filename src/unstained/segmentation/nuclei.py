@@ -86,7 +86,7 @@ class NucleiSettings(Settings):
     split: float = Field(default=0.076, ge=0, description="depth of a notch that parts two nuclei, in radii")
     join: float = Field(default=0.94, gt=0, le=1, description="join parts that fill an ellipse so well")
     texture: float = Field(default=0.4, ge=0, description="weight of brightness beside shape, to part nuclei")
-    contrast: float = Field(default=0.25, ge=0, lt=1, description="faintest nucleus, share of typical contrast")
+    contrast: float = Field(default=0.25, ge=0, lt=1, description="faintest nucleus, as a share")
     least_contrast: float = Field(default=0.0, ge=0, description="faintest nucleus over background, camera")
 
 

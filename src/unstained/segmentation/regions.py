@@ -155,11 +155,8 @@ def keep_labels(labels: Labels, keep: NDArray[np.bool_]) -> Labels:
 
 
 def drop_small_objects(labels: Labels, diameter_px: float) -> Labels:
-    """Drop labels (Y X) smaller than a disk of `diameter_px`, or than half of it where the edge cuts them."""
-    areas = np.bincount(labels.ravel(), minlength=1)
-    least = np.full(len(areas), np.pi / 4 * diameter_px**2)
-    least[at_edge(labels)] /= 2
-    return keep_labels(labels, areas >= least)
+    """Drop labels (Y X) smaller than a disk of `diameter_px`; the others are numbered 1..n."""
+    return keep_labels(labels, np.bincount(labels.ravel(), minlength=1) >= np.pi / 4 * diameter_px**2)
 
 
 def at_edge(labels: NDArray[np.integer]) -> NDArray[np.integer]:

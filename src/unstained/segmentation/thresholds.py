@@ -1,7 +1,5 @@
 """Thresholds between background and objects: one for a whole plane, or one for every place."""
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
@@ -15,9 +13,6 @@ Values = NDArray[np.float32]
 MOST_SAMPLED = 250_000
 """Pixels that a whole plane's statistics are taken from; more change nothing."""
 
-
-SHARPER = 2.0
-"""Edges at the higher of two thresholds must be so much sharper for the lower one to be of a haze."""
 
 CLIPPINGS = 4
 """Rounds in which the background's spread settles."""
@@ -52,41 +47,20 @@ def compress(plane: Values) -> Values:
 def global_threshold(plane: Plane) -> float:
     """Find the value between background and objects of a plane (Y X) with a flat background near 0.
 
-    Otsu's threshold of the compressed values; or of the values as they are, where objects have edges at that
-    level alone: the lower one then follows a haze.
+    The larger of Otsu's threshold of the compressed values, and three standard deviations of the background
+    below it: Otsu's alone cuts the noise in two where objects are few, so the background is then looked at
+    again below the new threshold.
     """
     values = sampled(plane)
-    low, high = otsu_above_noise(values, compress), otsu_above_noise(values, np.asarray)
-    if high <= low or not low > 0:
-        return low
-    return high if sharpness(plane, high) > SHARPER * sharpness(plane, low) else low
-
-
-def otsu_above_noise(values: Values, scale: Callable[[Values], Values]) -> float:
-    """Find Otsu's threshold of the scaled values, but at least three standard deviations above the background.
-
-    Otsu's alone cuts the noise in two where objects are few, so the background is looked at again below the
-    threshold.
-    """
-    scaled = scale(values)
-    if not scaled.min() < scaled.max():
+    rooted = compress(values)
+    if not rooted.min() < rooted.max():
         return float(values.max())
-    threshold = float(values[scaled <= threshold_otsu(scaled)].max())
+    otsu = float(threshold_otsu(rooted))
+    threshold = otsu * abs(otsu)
     for _ in range(CLIPPINGS):
         below = values[values <= threshold]
         threshold = max(threshold, float(np.median(below)) + 3 * robust_spread(below))
     return threshold
-
-
-def sharpness(plane: Plane, threshold: float) -> float:
-    """Give the median slope of a plane (Y X) along the contour at `threshold`, as a share of it per px."""
-    inside = plane > threshold
-    within = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
-    y, x = np.nonzero(inside[1:-1, 1:-1] & ~within)
-    if not len(y):
-        return 0.0
-    slope = np.hypot(plane[y + 2, x + 1] - plane[y, x + 1], plane[y + 1, x + 2] - plane[y + 1, x]) / 2
-    return float(np.median(slope)) / threshold
 
 
 def local_threshold(plane: Plane, inside: Mask, sigma_px: float, level: float = 0.5) -> Plane:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import lightning.pytorch as lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
@@ -27,6 +27,11 @@ Batch = tuple[Tensor, Tensor]
 
 VALIDATIONS = 20
 """How often a training is validated."""
+
+MINUTES = 10.0
+"""How long a training takes where neither minutes nor steps are given."""
+
+_STEPS = "steps.txt"
 
 
 class Progress(NamedTuple):
@@ -166,43 +171,54 @@ def fit(
     devices
         Passed to Lightning's Trainer: `accelerator`, `devices`, `strategy`, `precision`, `num_nodes`.
     """
-    lightning.seed_everything(settings.seed, verbose=False)
-    network = UNet(settings.network)
-    if start is not None:
-        network.load_state_dict(start.state_dict())
-    network = network.to(memory_format=torch.channels_last)
-    settings = (
-        settings
-        if settings.steps
-        else settings.model_copy(
-            update={
-                "steps": steps_in(settings.minutes or 10.0, network, train, validation, settings),
-                "minutes": None,
-            }
-        )
-    )
-    fitting = Fitting(network, settings, train, validation, tell)
-    unfinished = folder / "last.ckpt" if folder else None
-    resume = str(unfinished) if unfinished and unfinished.exists() else None
-    with _quiet_lightning():
+    with torch.random.fork_rng(), _quiet_lightning():
+        torch.manual_seed(settings.seed)
+        network = in_channels_last(UNet(settings.network))
+        if start is not None:
+            network.load_state_dict(start.state_dict())
+        if settings.steps is None:
+            steps = _steps_kept(folder) or steps_in(network, train, validation, settings)
+            settings = settings.model_copy(update={"steps": steps, "minutes": None})
+        fitting = Fitting(network, settings, train, validation, tell)
         trainer = _trainer(settings, bool(validation), folder, devices)
-        trainer.fit(fitting, ckpt_path=resume, weights_only=True)
-    if fitting.best is not None:
-        network.load_state_dict(fitting.best[1])
-    return Fitted(
-        network.cpu().eval(), tuple(fitting.course), settings, fitting.best[0] if fitting.best else None
-    )
+        trainer.fit(fitting, ckpt_path=_keep_steps(folder, settings), weights_only=True)
+    pcc, weights = fitting.best or (None, network.state_dict())
+    network.load_state_dict(weights)
+    return Fitted(network.cpu().eval(), tuple(fitting.course), settings, pcc)
+
+
+def in_channels_last(network: UNet) -> UNet:
+    """Lay the weights out as the convolutions of CPU and GPU read them fastest; the same network."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+    return network
+
+
+def _steps_kept(folder: Path | None) -> int | None:
+    """Give the steps of an interrupted training, which its schedule was made for."""
+    kept = folder / _STEPS if folder else None
+    return int(kept.read_text(encoding="utf-8")) if kept and kept.exists() else None
+
+
+def _keep_steps(folder: Path | None, settings: TrainingSettings) -> str | None:
+    """Note the steps for a later resumption; gives the state to go on from, if there is one."""
+    if folder is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _STEPS).write_text(str(settings.steps), encoding="utf-8")
+    unfinished = folder / "last.ckpt"
+    return str(unfinished) if unfinished.exists() else None
 
 
 def steps_in(
-    minutes: float,
     network: UNet,
     train: Sequence[TrainingPlanes],
     validation: Sequence[TrainingPlanes],
     settings: TrainingSettings,
 ) -> int:
-    """Count the steps that fit into `minutes`, validations included, from a few timed steps on a copy."""
-    copy = UNet(settings.network).to(memory_format=torch.channels_last)
+    """Count the steps that fit into the settings' minutes, validations included, by a few timed on a copy."""
+    copy = in_channels_last(UNet(settings.network))
     copy.load_state_dict(network.state_dict())
     trial = Fitting(copy, settings.model_copy(update={"steps": 10}), train, validation, lambda _: None)
     optimiser = _optimiser(copy, trial.settings)["optimizer"]
@@ -213,7 +229,8 @@ def steps_in(
         optimiser.step()
         times.append(time.perf_counter() - began)
     per_step = float(np.median(times[1:]))
-    return max(1, int((minutes * 60 - VALIDATIONS * _validation_time(trial)) / per_step))
+    seconds = 60 * (settings.minutes or MINUTES)
+    return max(1, int((seconds - VALIDATIONS * _validation_time(trial)) / per_step))
 
 
 @contextmanager
@@ -251,8 +268,6 @@ def _trainer(
 ) -> lightning.Trainer:
     steps = settings.steps or 1
     callbacks: list[lightning.Callback] = []
-    if settings.average:
-        callbacks.append(EMAWeightAveraging(decay=settings.average))
     if validated:
         callbacks.append(EarlyStopping("validation_pcc", mode="max", patience=settings.patience))
     if folder is not None:

@@ -21,9 +21,6 @@ class TrainingSettings(Settings):
     )
     weight_decay: float = Field(1e-2, ge=0)
     batch: int = Field(2, ge=1, description="crops per step")
-    average: float = Field(
-        0.0, ge=0, lt=1, description="decay of the running average of the weights; 0 = off"
-    )
     average_flips: bool = Field(True, description="predict four mirror images and average")
     working_scale: float | None = Field(
         None, gt=0, le=1, description="shrink images by this; null = found from the stain"
@@ -35,7 +32,7 @@ class TrainingSettings(Settings):
         None, ge=1, description="steps to take; the same steps and seed give the same weights"
     )
     seed: int = 0
-    patience: int = Field(8, ge=1, description="stop after this many validations without gain")
+    patience: int = Field(10, ge=1, description="stop after this many validations without gain")
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
@@ -52,7 +49,6 @@ FRM = TrainingSettings(
     learning_rate=1.0,
     weight_decay=0.0,
     batch=32,
-    average=0.0,
     average_flips=False,
     patience=100,
 )
