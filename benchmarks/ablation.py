@@ -10,6 +10,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ def score(plate: Plate, changes: Mapping[str, Any], steps: int, seed: int) -> fl
     )
     subject = Subject("ablation", "nuclei", "TL", "DNA")
     pairs = make_pairs(plate, split, subject.channels, grid)
+    pairs = replace(pairs, validation=())  # scored once, at the end
     model, _ = fit_model(
         subject, pairs, settings.model_copy(update={"patience": steps}), accelerator="cpu", devices=1
     )

@@ -64,6 +64,8 @@ def test_two_halves_of_one_object_count_once():
     assert (len(found.pairs), found.real, found.predicted) == (1, 1, 2)
     assert found.f1 == pytest.approx(2 / 3)
     assert match_objects(real, halves, iou=0.51).f1 == 0
+    merged = match_objects(halves, real)
+    assert (len(merged.pairs), merged.f1) == (1, pytest.approx(2 / 3))
 
 
 def test_swapping_sides_swaps_precision_and_recall():

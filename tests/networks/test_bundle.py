@@ -153,7 +153,7 @@ def test_a_pickle_is_never_opened(tmp_path):
     (tmp_path / "model.pt").write_bytes(pickle.dumps(Trap()))
     with pytest.raises(BadModel):
         load_model_bundle(tmp_path / "model.pt")
-    torch.save(UNet(SMALL).state_dict(), tmp_path / "weights.pt")       # a zip archive, but no model
+    torch.save(UNet(SMALL).state_dict(), tmp_path / "weights.pt")  # a zip archive, but no model
     with pytest.raises(BadModel, match="no model"):
         load_model_bundle(tmp_path / "weights.pt")
     save_file(UNet(SMALL).state_dict(), tmp_path / "bare.safetensors")

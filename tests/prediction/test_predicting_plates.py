@@ -147,7 +147,7 @@ def test_a_damaged_field_stops_the_run_and_names_itself(plate, labeller, tmp_pat
     out = tmp_path / "out.zarr"
     source = tmp_path / "in.zarr"
     shutil.copytree(source, tmp_path / "kept")
-    shutil.rmtree(source / "B" / "03" / "0" / "0" / "c")         # pixels gone: zarr reads zeros
+    shutil.rmtree(source / "B" / "03" / "0" / "0" / "c")  # pixels gone: zarr reads zeros
     with pytest.raises(BadInput, match="B03/0"):
         predict_plate(open_plate(source), labeller, out)
     with pytest.raises(BadInput, match="isn't finished"):

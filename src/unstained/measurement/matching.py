@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from unstained.arrays import Labels
 from unstained.errors import BadInput
 
-IOU_LADDER = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.85, 0.85, 0.9, 0.95)
+IOU_LADDER = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 ROUNDING = 1e-9
 
 

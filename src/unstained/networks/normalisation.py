@@ -52,12 +52,12 @@ class StainScale(Settings):
 def slow_light(plane: Plane, sigma_px: float) -> Plane:
     """Find the slow part of a plane (Y X): a Gaussian blur, on a coarse grid as nothing in it is finer."""
     step = max(1, int(sigma_px // 8))
-    rows, columns = (max(1, size // step) for size in plane.shape)
-    coarse = plane[: rows * step, : columns * step].reshape(rows, step, columns, step).mean(axis=(1, 3))
+    rows, columns = plane.shape
+    whole = np.pad(plane, ((0, -rows % step), (0, -columns % step)), mode="edge")
+    coarse = whole.reshape(whole.shape[0] // step, step, whole.shape[1] // step, step).mean(axis=(1, 3))
     blurred = gaussian_filter(coarse, sigma_px / step, mode="nearest")
-    factors = [size / small for size, small in zip(plane.shape, blurred.shape, strict=True)]
-    slow: Plane = zoom(blurred, factors, order=1, mode="nearest", grid_mode=True).astype(np.float32)
-    return slow
+    slow: Plane = zoom(blurred, step, order=1, mode="nearest", grid_mode=True).astype(np.float32)
+    return slow[:rows, :columns]
 
 
 def undo_all(planes: Planes, scales: tuple[StainScale, ...]) -> Planes:

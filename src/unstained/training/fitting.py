@@ -25,7 +25,7 @@ from unstained.training.recipes import TrainingSettings
 Batch = tuple[Tensor, Tensor]
 
 
-VALIDATIONS = 20
+VALIDATIONS = 10
 """How often a training is validated."""
 
 MINUTES = 10.0

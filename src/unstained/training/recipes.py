@@ -32,7 +32,7 @@ class TrainingSettings(Settings):
         None, ge=1, description="steps to take; the same steps and seed give the same weights"
     )
     seed: int = 0
-    patience: int = Field(10, ge=1, description="stop after this many validations without gain")
+    patience: int = Field(5, ge=1, description="stop after this many validations without gain")
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
