@@ -81,21 +81,55 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, default=3)
     arguments.add_argument("--steps", type=int, default=150)
     arguments.add_argument("--only", default="", help="names of parts, with commas; default: all")
-    arguments.add_argument("--log", type=Path, default=Path("results/ablation.jsonl"))
+    arguments.add_argument("--log", type=Path, default=Path("work/ablation.jsonl"))
     chosen = arguments.parse_args()
     names = [name for name in chosen.only.split(",") if name] or list(WITHOUT)
     warnings.simplefilter("ignore", UnstainedWarning)
+    done = read_log(chosen.log)
     with tempfile.TemporaryDirectory() as scratch:
         plate = import_plate(chosen.data, Path(scratch) / "hela.zarr")
-        for seed in range(chosen.seeds):
-            for name in names:
-                pcc = score(plate, WITHOUT[name], chosen.steps, seed)
-                line = json.dumps(
-                    {"without": name, "seed": seed, "steps": chosen.steps, "pcc": round(pcc, 4)}
-                )
-                print(line, flush=True)
-                with chosen.log.open("a", encoding="utf-8") as log:
-                    log.write(line + "\n")
+        for seed, name in ((seed, name) for seed in range(chosen.seeds) for name in names):
+            if (name, seed, chosen.steps) in done:
+                continue
+            pcc = score(plate, WITHOUT[name], chosen.steps, seed)
+            line = {"without": name, "seed": seed, "steps": chosen.steps, "pcc": round(pcc, 4)}
+            print(json.dumps(line), flush=True)
+            chosen.log.parent.mkdir(parents=True, exist_ok=True)
+            with chosen.log.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(line) + "\n")
+    write_figures(read_log(chosen.log), chosen.steps)
+
+
+def read_log(log: Path) -> dict[tuple[str, int, int], float]:
+    """Give the PCC of every training that was finished, by part, seed and steps."""
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    return {(one["without"], one["seed"], one["steps"]): one["pcc"] for one in map(json.loads, lines)}
+
+
+def write_figures(scores: Mapping[tuple[str, int, int], float], steps: int) -> None:
+    """Write what each part gains: mean over seeds of PCC with it minus without it, and the seeds' range."""
+    for name in sorted({name for name, *_ in scores} - {"nothing"}):
+        seeds = sorted(
+            seed
+            for part, seed, taken in scores
+            if part == name and ("nothing", seed, steps) in scores and taken == steps
+        )
+        gains = [scores["nothing", seed, steps] - scores[name, seed, steps] for seed in seeds]
+        if not gains:
+            continue
+        write_result(
+            f"ablation-{name.replace(' ', '-')}",
+            title=f"PCC on A01/1 gained by: {name} ({len(seeds)} seeds, {steps} steps)",
+            value=float(np.mean(gains)),
+            goal=0.0,
+            comparison=">",
+            interval=[min(gains), max(gains)],
+            against={"with": float(np.mean([scores["nothing", seed, steps] for seed in seeds]))},
+            data="hela-rpe1, trained on A01/0, scored on A01/1",
+            command=f"python benchmarks/ablation.py --data hela-rpe1 --seeds {len(seeds)} --steps {steps}",
+            seed=0,
+            notes="the interval is the range over seeds; a short training on a twentieth of the default's time",
+        )
 
 
 if __name__ == "__main__":

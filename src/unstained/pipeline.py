@@ -9,7 +9,7 @@ from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from unstained.errors import BadInput, MissingChannel, OutputExists, refuse_existing
+from unstained.errors import BadInput, MissingChannel, OutputExists
 from unstained.measurement.evaluation import evaluate_plate
 from unstained.measurement.evaluation_files import read_evaluations, write_evaluations
 from unstained.measurement.evaluation_record import Evaluation
@@ -21,6 +21,7 @@ from unstained.plates.importing import ImportSettings, import_plate
 from unstained.plates.overlaps import common_ground
 from unstained.plates.plate import Plate, open_plate
 from unstained.plates.splitting import Split, split_plate
+from unstained.prediction.engine import pixel_scale
 from unstained.prediction.labeller import Labeller
 from unstained.prediction.plates import PlateSettings, predict_plate
 from unstained.provenance import (
@@ -31,6 +32,7 @@ from unstained.provenance import (
     plate_record,
     read_json,
     record_in_plate,
+    refuse_output,
     run_path,
     run_record,
     to_json,
@@ -90,7 +92,7 @@ def train(
     OutputExists, MissingChannel, UnknownField, BadInput, ModelNotFound, WrongModel
         Nothing is left at `out` then.
     """
-    refuse_existing(out, overwrite)
+    refuse_output(out, overwrite)
     subject, settings = plan.subject, plan.settings
     _need_channels(plate, *subject.channels)
     begin = load_model_bundle(plan.start) if plan.start is not None else None
@@ -145,6 +147,8 @@ def predict(
     telling: Telling = SILENT,
 ) -> Plate:
     """Predict a plate's stains into a plate of its own; interrupted, the same call goes on."""
+    for each in labellers:
+        pixel_scale(each.card, settings.pixel_size_um or plate.pixel_size_um)  # refused before any is made
     counted = partial(telling.count, "predict")
     predicted = predict_plate(plate, labellers, out, settings, overwrite=overwrite, progress=counted)
     inputs = {
@@ -169,7 +173,7 @@ def measure(
     plate that is measured already isn't measured again, unless `overwrite` says so.
     """
     if out is not None:
-        refuse_existing(out, overwrite)
+        refuse_output(out, overwrite)
     tables = None if overwrite or out is None else stored_tables(predicted)
     if tables is None:
         tables = measure_plate(predicted, overwrite=overwrite, progress=partial(telling.count, "measure"))
@@ -188,7 +192,7 @@ def evaluate(
 
     One stain: `out/evaluation.json`; several: `out/STAIN/evaluation.json`. `options` go to `evaluate_plate`.
     """
-    refuse_existing(out, overwrite)
+    refuse_output(out, overwrite)
     found = {stain: evaluate_plate(predicted, truth, stain=stain, **options) for stain in predicted.channels}
     inputs = {
         "predicted": plate_record(predicted, *predicted.channels),
@@ -212,7 +216,7 @@ def report(
 
     The real stain is shown where its plate is given, or where the evaluation says it lies.
     """
-    refuse_existing(out, overwrite)
+    refuse_output(out, overwrite)
     scores = None if evaluation is None else read_evaluations(evaluation, predicted.channels)
     if truth is None and evaluation is not None:
         truth = _truth_of(evaluation)
@@ -256,7 +260,7 @@ def study_splits(
     plate: Plate, plan: Plan, out: Path, *, telling: Telling = SILENT, overwrite: bool = False
 ) -> SplitStudy:
     """Measure how much a split by crops flatters on a plate; writes `out/split.json`."""
-    refuse_existing(out, overwrite)
+    refuse_output(out, overwrite)
     subject, settings = plan.subject, plan.settings
     _need_channels(plate, *subject.channels)
     honest = split_for(plate, subject.input, plan.held_out, settings.seed)

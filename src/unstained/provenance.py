@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 import shutil
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from unstained.errors import OutputExists, OutputFailed
+from unstained.errors import OutputExists, OutputFailed, refuse_existing
 from unstained.plates.plate import Plate
 from unstained.settings import Settings
 from unstained.version import __version__
@@ -95,6 +96,21 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def refuse_output(out: Path, overwrite: bool) -> None:
+    """Say before any work that an output is there already, or that nothing can be written where it would be.
+
+    Raises
+    ------
+    OutputExists, OutputFailed
+    """
+    refuse_existing(out, overwrite)
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise OutputFailed(out, f"{above} is a file, not a folder")
+    if not os.access(above, os.W_OK):
+        raise OutputFailed(out, f"no permission to write in {above}")
 
 
 def begin_folder(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> None:

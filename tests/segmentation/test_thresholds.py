@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unstained.segmentation.thresholds import compress, global_threshold, local_threshold, normalise
+from unstained.segmentation.thresholds import compress, global_threshold, local_levels, normalise
 
 
 def test_normalising_cancels_gain_and_offset():
@@ -37,8 +37,8 @@ def test_the_local_threshold_follows_the_light():
     objects = ((y // 12) % 2 == 0) & ((x // 12) % 2 == 0)
     lamp = np.where(x < 120, 1.0, 4.0).astype(np.float32)
     plane = (lamp * (1 + objects)).astype(np.float32)
-    threshold = local_threshold(plane, objects, 10.0, 0.5)
+    levels = local_levels(plane, objects, 10.0)
+    threshold = levels.at(0.5)
     np.testing.assert_allclose(threshold[:, 10:80], 1.5, rtol=0.02)
     np.testing.assert_allclose(threshold[:, 160:230], 6.0, rtol=0.02)
-    lower = local_threshold(plane, objects, 10.0, 0.25)
-    np.testing.assert_allclose(lower[:, 10:80], 1.25, rtol=0.02)
+    np.testing.assert_allclose(levels.at(0.25)[:, 10:80], 1.25, rtol=0.02)

@@ -11,7 +11,7 @@ from unstained.plates.plate import FieldName, Plate, fingerprint
 from unstained.plates.regions import Region, whole_field
 
 Choice: TypeAlias = Literal["test", "all"]
-SEEN = ("train",)
+SEEN = ("train", "validation")
 MOST_NAMED = 6
 
 

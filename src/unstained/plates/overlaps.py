@@ -17,7 +17,9 @@ SIDE = 320
 BAND = (1.0, 6.0)
 SMALLEST_SHARE = 0.08
 SURE_SCORE = 12.0
-SURE_PRODUCT = 5.5  # score · correlation
+LIKELY_PRODUCT = 5.0  # score · correlation
+DISTINCT = 1.7  # best score over the second best
+PEAK_REACH = 10
 FIXED_PATTERN_REACH = 3
 FIXED_PATTERN_CORRELATION = 0.5
 
@@ -107,9 +109,10 @@ def match_patterns(first: Pattern, second: Pattern) -> tuple[int, int, float, fl
     that chance has the same spread at every offset. A peak near zero offset may be dust or light that is the
     same in all fields: it counts only where the fields agree as two photos of the same cells do.
 
-    An offset is believed at score ≥ 12, or at score · correlation ≥ 5.5: on 860 pairs of real fields that
-    share nothing (U2OS nuclei and four more stains) the largest were 7.8 and 3.9. Cells that moved between two
-    photos aren't found: time points must be marked as one place at import.
+    An offset is believed at score ≥ 12, or where score · correlation ≥ 5 and the score is 1.7 times that of
+    any other offset. On 864 pairs of real fields and 235 of drawn nuclei that share nothing, scores reached
+    8.8, and of products above 5 none stood out more than 1.7 times. Cells that moved between two photos
+    aren't found: time points must be marked as one place at import.
     """
     if first.shape != second.shape or first.step != second.step:
         return None
@@ -124,7 +127,8 @@ def match_patterns(first: Pattern, second: Pattern) -> tuple[int, int, float, fl
         score, agreement = float(candidates[y, x]) / spread, float(correlation[y, x])
         dy, dx = (_signed(index, size) for index, size in zip((y, x), scores.shape, strict=True))
         near_zero = max(abs(dy), abs(dx)) <= FIXED_PATTERN_REACH
-        sure = score >= SURE_SCORE or score * agreement >= SURE_PRODUCT
+        likely = score * agreement >= LIKELY_PRODUCT and _stands_out(candidates, y, x)
+        sure = score >= SURE_SCORE or likely
         if sure and (agreement >= FIXED_PATTERN_CORRELATION or not near_zero):
             return dy * first.step, dx * first.step, score, agreement, float(share[y, x])
     return None
@@ -139,6 +143,12 @@ def _correlations(first: Pattern, second: Pattern) -> tuple[Plane, Plane]:
     share = fft.irfft2(first.covered * second.covered.conj(), size) / np.prod(first.shape)
     energy = np.sqrt(np.maximum(energy_first, 1e-3) * np.maximum(energy_second, 1e-3))
     return np.clip(product / energy, -1, 1), np.clip(share, 0, 1)
+
+
+def _stands_out(scores: Plane, y: int, x: int) -> bool:
+    """Tell whether the score at (y, x) is clearly above that of every offset farther than ±10 from it."""
+    others = _beyond(np.roll(scores, (-y, -x), axis=(0, 1)), PEAK_REACH)
+    return bool(scores[y, x] >= DISTINCT * others.max())
 
 
 def _beyond(scores: Plane, reach: int) -> Plane:

@@ -7,10 +7,10 @@ import numpy as np
 import tifffile
 
 from unstained.arrays import Planes
-from unstained.errors import OutputFailed, refuse_existing
+from unstained.errors import OutputFailed
 from unstained.plates.images import read_image
 from unstained.prediction.labeller import Labeller
-from unstained.provenance import run_path, run_record, sha256_of, write_json
+from unstained.provenance import refuse_output, run_path, run_record, sha256_of, write_json
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 
@@ -40,7 +40,7 @@ def predict_file(
     """
     if out.suffix.lower() not in TIFF_SUFFIXES:
         raise OutputFailed(out, "a predicted image is a TIFF; choose a name that ends in .tif")
-    refuse_existing(out, overwrite)
+    refuse_output(out, overwrite)
     if out.resolve() == image.resolve():
         raise OutputFailed(
             out, "the image that is read is there, and it is never changed; choose another name"

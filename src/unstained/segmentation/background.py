@@ -28,20 +28,13 @@ def enlarge(small: Plane, step: int, shape: tuple[int, int]) -> Plane:
     """Interpolate a plane made by `shrink` linearly to `shape` (Y X); constant beyond the outer centres."""
     if step == 1:
         return small
-    rows, columns = (_interpolation(size, old, step) for size, old in zip(shape, small.shape, strict=True))
-    large: Plane = (rows @ small.astype(np.float32)) @ columns.T
-    return large
-
-
-def _interpolation(size: int, old: int, step: int) -> NDArray[np.float32]:
-    """Weights (new, old) of linear interpolation between the centres of blocks."""
-    where = np.clip((np.arange(size) + 0.5) / step - 0.5, 0, old - 1)
-    below = np.minimum(where.astype(int), max(old - 2, 0))
-    weights = np.zeros((size, old), np.float32)
-    rows = np.arange(size)
-    weights[rows, below] = 1 - (where - below)
-    weights[rows, np.minimum(below + 1, old - 1)] += where - below
-    return weights
+    for axis, size in enumerate(shape):
+        where = np.clip((np.arange(size) + 0.5) / step - 0.5, 0, small.shape[axis] - 1)
+        below = np.minimum(where.astype(int), max(small.shape[axis] - 2, 0))
+        share = np.expand_dims((where - below).astype(np.float32), 1 - axis)
+        first = small.take(below, axis)
+        small = first + share * (small.take(np.minimum(below + 1, small.shape[axis] - 1), axis) - first)
+    return small
 
 
 def blur(plane: Plane, sigma_px: float) -> Plane:

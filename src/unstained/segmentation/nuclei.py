@@ -1,5 +1,7 @@
 """Find nuclei in a plane of stained or predicted DNA: Algorithm 2 of the thesis, sizes tied to the nuclei."""
 
+from typing import NamedTuple
+
 import numpy as np
 from pydantic import Field
 from scipy.ndimage import gaussian_filter, maximum_filter
@@ -26,7 +28,7 @@ from unstained.segmentation.regions import (
     smooth_outline,
     split_touching,
 )
-from unstained.segmentation.thresholds import global_threshold, local_threshold, normalise
+from unstained.segmentation.thresholds import global_threshold, local_levels, normalise
 from unstained.settings import Settings
 
 # Lengths below are shares of the typical diameter. They, and the defaults of the settings, were chosen on
@@ -66,6 +68,9 @@ TRIM = 0.4
 
 FAINTEST_SPREADS = 5.0
 """A nucleus stands out of the background's unevenness by at least so many standard deviations."""
+
+LARGE_PLANE_PX = 2_000_000
+"""Planes of so many pixels are first looked at on a grid of 2 px."""
 
 SMALLEST_DIAMETER_PX = 5.0
 """Smaller structures are noise, not nuclei."""
@@ -109,9 +114,8 @@ def segment_nuclei(
     if diameter_px is None:
         return np.zeros(plane.shape, np.int32)
     even = evened(plane, diameter_px)
-    found, threshold, step = find_nuclei(even, diameter_px, settings)
-    labels = outline_nuclei(even, enlarge_labels(found, step, even.shape), diameter_px, settings, threshold)
-    return _without_faint(labels, plane, diameter_px, settings)
+    found = find_nuclei(even, diameter_px, settings)
+    return _without_faint(outline_nuclei(even, found, diameter_px, settings), plane, diameter_px, settings)
 
 
 def evened(plane: Plane, diameter_px: float) -> Plane:
@@ -121,20 +125,29 @@ def evened(plane: Plane, diameter_px: float) -> Plane:
     return even
 
 
-def find_nuclei(even: Plane, diameter_px: float, settings: NucleiSettings) -> tuple[Labels, Plane, int]:
-    """Find and part the nuclei of an evened plane (Y X) on a working grid.
+class Found(NamedTuple):
+    """Nuclei on a working grid of `step` px, and the threshold (y x) that parts them from the rest."""
 
-    Gives the labels (y x) on that grid, the threshold (Y X) that parts them from their surroundings, and the
-    grid's step, px.
-    """
+    labels: Labels
+    threshold: Plane
+    step: int
+
+
+def find_nuclei(even: Plane, diameter_px: float, settings: NucleiSettings) -> Found:
+    """Find and part the nuclei of an evened plane (Y X) on a working grid (y x)."""
     step = working_step(diameter_px)
     small, size = shrink(even, step), diameter_px / step
     smooth = gaussian_filter(small, _blur(small, size), mode="nearest")
-    core, _ = foreground(smooth, size, CORE)
-    whole, threshold = foreground(smooth, size, settings.level)
+    first = smooth > global_threshold(smooth)
+    if not first.any():
+        return Found(np.zeros(small.shape, np.int32), small, step)
+    capped = np.minimum(smooth, 2 * np.median(smooth[first]))   # mitotic nuclei don't hide their neighbours
+    levels = local_levels(capped, first, REACH * size)
+    core = clean_mask(first & (capped > levels.at(CORE)), size)
+    whole = clean_mask(first & (capped > levels.at(settings.level)), size)
     labels = extend(part_nuclei(core, smooth, size, settings), smooth, whole | core)
     labels = drop_faint(drop_small_objects(labels, settings.smallest * size), smooth, size, settings)
-    return labels, enlarge(threshold, step, even.shape), step
+    return Found(labels, levels.at(settings.level), step)
 
 
 def working_step(diameter_px: float) -> int:
@@ -148,15 +161,9 @@ def _blur(even: Plane, diameter_px: float) -> float:
     return float(np.clip(wanted, BLUR * diameter_px, MOST_BLUR * diameter_px))
 
 
-def foreground(smooth: Plane, diameter_px: float, level: float) -> tuple[Mask, Plane]:
-    """Part a smoothed plane (Y X) into nuclei and background; gives the mask, and the threshold (Y X)."""
-    first = smooth > global_threshold(smooth)
-    if not first.any():
-        return first, np.full_like(smooth, np.inf)
-    capped = np.minimum(smooth, 2 * np.median(smooth[first]))   # mitotic nuclei don't hide their neighbours
-    threshold = local_threshold(capped, first, REACH * diameter_px, level)
-    inside = fill_holes(first & (capped > threshold), _disk(diameter_px) / 4)
-    return smooth_outline(inside, OPENING * diameter_px), threshold
+def clean_mask(inside: Mask, diameter_px: float) -> Mask:
+    """Fill the holes of a mask (Y X) and take off what is thin."""
+    return smooth_outline(fill_holes(inside, _disk(diameter_px) / 4), OPENING * diameter_px)
 
 
 def part_nuclei(inside: Mask, smooth: Plane, diameter_px: float, settings: NucleiSettings) -> Labels:
@@ -189,10 +196,12 @@ def enlarge_labels(labels: Labels, step: int, shape: tuple[int, ...]) -> Labels:
     return np.repeat(np.repeat(wide, step, axis=0), step, axis=1)[: shape[0], : shape[1]].astype(np.int32)
 
 
-def outline_nuclei(
-    even: Plane, labels: Labels, diameter_px: float, settings: NucleiSettings, threshold: Plane
-) -> Labels:
+def outline_nuclei(even: Plane, found: Found, diameter_px: float, settings: NucleiSettings) -> Labels:
     """Cut every nucleus (Y X) at the local threshold and at its own level, whichever is higher."""
+    if not found.labels.any():
+        return np.zeros(even.shape, np.int32)
+    labels = enlarge_labels(found.labels, found.step, even.shape)
+    threshold = enlarge(found.threshold, found.step, even.shape)
     smooth = gaussian_filter(even, _blur(even, diameter_px), mode="nearest")
     own = TRIM * quantile_by_label(labels, smooth, 0.75)
     inside = (labels > 0) & (smooth > np.maximum(threshold, own[labels]))
@@ -218,11 +227,11 @@ def estimate_diameter(plane: Plane) -> float | None:
     guess = _first_guess(plane)
     if guess is None:
         return None
-    labels, _, step = find_nuclei(evened(plane, guess), guess, DEFAULT)
-    if not labels.any():
+    found = find_nuclei(evened(plane, guess), guess, DEFAULT)
+    if not found.labels.any():
         return None
-    areas = np.bincount(labels.ravel())[1:].astype(float)
-    return step * float(2 * np.sqrt(_median_by_weight(areas, areas) / np.pi))
+    areas = np.bincount(found.labels.ravel())[1:].astype(float)
+    return found.step * float(2 * np.sqrt(_median_by_weight(areas, areas) / np.pi))
 
 
 def _first_guess(plane: Plane) -> float | None:
@@ -231,11 +240,12 @@ def _first_guess(plane: Plane) -> float | None:
     if not scaled.any():
         return None
     even = scaled - estimate_background(scaled, min(plane.shape) / 8)
-    diameter, blur_px, step = 0.0, 1.5, 1
+    step = 1 if plane.size < LARGE_PLANE_PX else 2
+    diameter, blur_px = 0.0, 1.5
     for _ in range(MOST_ROUNDS):
         smooth = gaussian_filter(shrink(even, step), blur_px / step, mode="nearest")
         before, diameter = diameter, step * _inner_diameter(smooth)
-        if diameter < SMALLEST_DIAMETER_PX:
+        if diameter < SMALLEST_DIAMETER_PX and step == 1:
             return None
         if abs(diameter - before) <= 0.1 * before:
             break

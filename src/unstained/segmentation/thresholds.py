@@ -1,5 +1,7 @@
 """Thresholds between background and objects: one for a whole plane, or one for every place."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
@@ -63,13 +65,22 @@ def global_threshold(plane: Plane) -> float:
     return threshold
 
 
-def local_threshold(plane: Plane, inside: Mask, sigma_px: float, level: float = 0.5) -> Plane:
-    """Threshold for every pixel (Y X): `level` of the way from the nearby background to the nearby objects.
+class Levels(NamedTuple):
+    """What background and objects look like near every pixel, (Y X) each."""
 
-    `inside` is a first guess of the objects. One step of the intermeans method (Ridler & Calvard 1978), with
+    dark: Plane
+    bright: Plane
+
+    def at(self, level: float) -> Plane:
+        """Threshold (Y X) that lies `level` of the way from background (0) to objects (1)."""
+        threshold: Plane = self.dark + np.float32(level) * (self.bright - self.dark)
+        return threshold
+
+
+def local_levels(plane: Plane, inside: Mask, sigma_px: float) -> Levels:
+    """Average background and objects near every pixel (Y X); `inside` is a first guess of the objects.
+
+    A threshold half-way between them is one step of the intermeans method (Ridler & Calvard 1978), with
     Gaussian-weighted means of width `sigma_px` in place of those of the whole plane.
     """
-    dark = local_mean(plane, ~inside, sigma_px)
-    bright = local_mean(plane, inside, sigma_px)
-    between: Plane = dark + np.float32(level) * (bright - dark)
-    return between
+    return Levels(local_mean(plane, ~inside, sigma_px), local_mean(plane, inside, sigma_px))

@@ -67,7 +67,7 @@ def study_split(
         The fields are too small to be cut into squares.
     """
     side = min(settings.crops.side, BLOCK_PX)
-    settings = settings.updated(crops=settings.crops.updated(side=side, rotate=False, scale=1.0))
+    settings = settings.updated(crops=settings.crops.updated(side=side, rotate_deg=0.0, scale=1.0))
     scale = make_pairs(plate, honest, subject.channels, Grid(scale=settings.working_scale)).working_scale
     block_px = round(BLOCK_PX / scale)
     naive = naive_split(plate, honest, block_px, np.random.default_rng(settings.seed))

@@ -1,0 +1,97 @@
+"""The default recipe against FRM's on sets too small for a claim: one place each, split by image half.
+
+Usage: python benchmarks/small_sets.py --data FOLDER --out FOLDER [--minutes 3] [--seed 0] [--only …]
+Each pair is trained in turn on the same machine for the same time. Writes results/small-<set>-<stain>.json.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from record import write_result
+from unstained import pipeline
+from unstained.networks.bundle import load_model_bundle
+from unstained.plates.importing import ImportSettings, import_plate
+from unstained.plates.plate import Plate
+from unstained.prediction.labeller import Labeller
+from unstained.training.models import Subject
+from unstained.training.recipes import RECIPES
+
+
+class SmallSet(NamedTuple):
+    """One label-free channel, one stain, one field or place."""
+
+    folder: str
+    input: str
+    target: str
+    stain: str
+
+    @property
+    def name(self) -> str:
+        """Name in results, like `neurons-DNA`."""
+        return f"{self.folder}-{self.target}"
+
+
+SETS = (
+    SmallSet("neurons", "PH", "DNA", "nuclei"),
+    SmallSet("cellpainting-brightfield", "BF", "DNA", "nuclei"),
+    SmallSet("cellpainting-brightfield", "BF", "ER", "er"),
+    SmallSet("cellpainting-brightfield", "BF", "AGP", "agp"),
+    SmallSet("scratch-assay", "OBLIQUE", "DNA", "nuclei"),
+)
+
+
+def scored(plate: Plate, one: SmallSet, recipe: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Train one recipe on one half, predict, and evaluate the other half."""
+    out = arguments.out / f"{one.name}-{recipe}"
+    settings = RECIPES[recipe].updated(minutes=arguments.minutes, seed=arguments.seed)
+    plan = pipeline.Plan(Subject(out.name, one.stain, one.input, one.target), settings)
+    told = pipeline.Telling(note=print, caution=print)
+    pipeline.train(plate, plan, out, telling=told, overwrite=True, accelerator="cpu", devices=1)
+    labeller = Labeller(load_model_bundle(out), device="cpu")
+    predicted = pipeline.predict(plate, [labeller], out.with_suffix(".zarr"), overwrite=True)
+    folder = out.with_name(f"{out.name}-evaluation")
+    return pipeline.evaluate(predicted, plate, folder, overwrite=True)[one.stain].to_json()
+
+
+def main() -> None:
+    """Score every set with both recipes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    parser.add_argument("--out", type=Path, required=True, help="folder for plates, models and evaluations")
+    parser.add_argument("--minutes", type=float, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="names like neurons-DNA, with commas; default: all")
+    arguments = parser.parse_args()
+    wanted = arguments.only.split(",") if arguments.only else [one.name for one in SETS]
+    for one in (one for one in SETS if one.name in wanted):
+        plate = import_plate(
+            arguments.data / one.folder,
+            arguments.out / f"{one.name}.zarr",
+            ImportSettings(project="best"),
+            overwrite=True,
+        )
+        found = {recipe: scored(plate, one, recipe, arguments) for recipe in ("default", "frm")}
+        print(json.dumps({one.name: {recipe: each["mean"] for recipe, each in found.items()}}), flush=True)
+        _write(one, found, arguments)
+
+
+def _write(one: SmallSet, found: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> None:
+    ours = found["default"]
+    floors = {name: each["pcc"] for name, each in ours["floor"].items() if each.get("pcc") is not None}
+    write_result(
+        f"small-{one.folder}-{one.target.lower()}",
+        title=f"PCC, {one.input} → {one.target}, image half, {arguments.minutes:g} minutes on 2 cores",
+        value=ours["mean"]["pcc"],
+        goal=None,
+        comparison=None,
+        against={"frm-recipe": found["frm"]["mean"]["pcc"], **floors},
+        data=f"{one.folder}: one half trains, the other tests; far too small for a claim",
+        command=f"python benchmarks/small_sets.py --data data --out work --minutes {arguments.minutes:g}",
+        seed=arguments.seed,
+    )
+
+
+if __name__ == "__main__":
+    main()
