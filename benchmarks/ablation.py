@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from record import write_result
 from unstained.errors import UnstainedWarning
 from unstained.measurement.image_metrics import image_agreement
 from unstained.networks.normalisation import Normalisation
@@ -109,11 +111,8 @@ def read_log(log: Path) -> dict[tuple[str, int, int], float]:
 def write_figures(scores: Mapping[tuple[str, int, int], float], steps: int) -> None:
     """Write what each part gains: mean over seeds of PCC with it minus without it, and the seeds' range."""
     for name in sorted({name for name, *_ in scores} - {"nothing"}):
-        seeds = sorted(
-            seed
-            for part, seed, taken in scores
-            if part == name and ("nothing", seed, steps) in scores and taken == steps
-        )
+        both = {seed for part, seed, taken in scores if part == name and taken == steps}
+        seeds = sorted(seed for seed in both if ("nothing", seed, steps) in scores)
         gains = [scores["nothing", seed, steps] - scores[name, seed, steps] for seed in seeds]
         if not gains:
             continue
@@ -128,7 +127,7 @@ def write_figures(scores: Mapping[tuple[str, int, int], float], steps: int) -> N
             data="hela-rpe1, trained on A01/0, scored on A01/1",
             command=f"python benchmarks/ablation.py --data hela-rpe1 --seeds {len(seeds)} --steps {steps}",
             seed=0,
-            notes="the interval is the range over seeds; a short training on a twentieth of the default's time",
+            notes="the interval is the range over seeds; a short training",
         )
 
 

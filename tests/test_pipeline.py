@@ -1,4 +1,4 @@
-"""The order of the stages: what is decided before a training, what goes on after a break, what is recorded."""
+"""The order of the stages: what is decided before training, what goes on after a break, what is recorded."""
 
 import json
 from pathlib import Path
@@ -11,8 +11,8 @@ from unstained import pipeline
 from unstained.errors import BadInput, MissingChannel, OutputExists
 from unstained.networks.bundle import load_model_bundle
 from unstained.plates.plate import FieldName, Plate, create_plate
-from unstained.training.fitting import TrainingSettings
 from unstained.training.models import Subject
+from unstained.training.recipes import TrainingSettings
 
 SUBJECT = Subject("tiny", "nuclei", "TL", "DNA")
 DEVICES = {"accelerator": "cpu", "devices": 1}
@@ -45,7 +45,9 @@ def signal(seed: int, shape: tuple[int, int] = (96, 96)) -> np.ndarray:
 @pytest.fixture(scope="module")
 def plate(tmp_path_factory) -> Plate:
     names = ("A01/0", "A02/0", "A03/0", "A04/0")
-    return make_plate(tmp_path_factory.mktemp("plates") / "p.zarr", {n: signal(i) for i, n in enumerate(names)})
+    return make_plate(
+        tmp_path_factory.mktemp("plates") / "p.zarr", {n: signal(i) for i, n in enumerate(names)}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,7 @@ def test_the_same_steps_and_seed_give_the_same_weights(plate, plan, tmp_path):
     assert not torch.equal(weights(first), weights(other))
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_where_it_stopped(plate, tmp_path):
     plan = pipeline.Plan(SUBJECT, tiny(steps=8), pipeline.HeldOut(("A04",), ("A03",)))
     straight = pipeline.train(plate, plan, tmp_path / "straight", **DEVICES)
@@ -99,7 +102,11 @@ def test_an_interrupted_training_goes_on_where_it_stopped(plate, tmp_path):
         pipeline.train(plate, plan, tmp_path / "m", telling=pipeline.Telling(progress=breaks), **DEVICES)
     assert not (tmp_path / "m").exists()
     resumed = pipeline.train(
-        plate, plan, tmp_path / "m", telling=pipeline.Telling(progress=lambda line: steps.append(line.step)), **DEVICES
+        plate,
+        plan,
+        tmp_path / "m",
+        telling=pipeline.Telling(progress=lambda line: steps.append(line.step)),
+        **DEVICES,
     )
     assert steps[0] > 1, "it began anew"
     torch.testing.assert_close(weights(resumed), weights(straight))
@@ -108,7 +115,7 @@ def test_an_interrupted_training_goes_on_where_it_stopped(plate, tmp_path):
 
 def test_a_training_from_a_model_starts_with_its_weights(plate, plan, tmp_path):
     first = pipeline.train(plate, plan, tmp_path / "a", **DEVICES)
-    still = tiny(steps=1, learning_rate=1e-12, weight_decay=0.0, average=0.0)
+    still = tiny(steps=1, learning_rate=1e-12, weight_decay=0.0)
     second = pipeline.train(
         plate, pipeline.Plan(SUBJECT, still, plan.held_out, tmp_path / "a"), tmp_path / "b", **DEVICES
     )
@@ -132,7 +139,11 @@ def test_nothing_is_left_where_a_training_is_refused(plate, tmp_path):
 
 def test_overlapping_fields_are_never_parted(tmp_path):
     whole = np.random.default_rng(0).normal(0, 1, (320, 520))
-    kinds = {"A01/0": whole[:, :320], "A01/1": whole[:, 200:], "A01/2": np.random.default_rng(1).normal(0, 1, (320, 320))}
+    kinds = {
+        "A01/0": whole[:, :320],
+        "A01/1": whole[:, 200:],
+        "A01/2": np.random.default_rng(1).normal(0, 1, (320, 320)),
+    }
     plate = make_plate(tmp_path / "p.zarr", kinds)
     split = pipeline.split_for(plate, "TL", pipeline.HeldOut(test=("A01/0",)))
     trained = {str(region.field) for region in (*split.train, *split.validation)}

@@ -27,7 +27,11 @@ ASKED = {"source": Path("somewhere"), "n": (1, 2)}
 
 def test_a_record_says_what_ran_on_what_by_which_versions():
     record = run_record("predict", {"fields": None}, {"plate": "p.zarr"})
-    assert (record["command"], record["settings"], record["inputs"]) == ("predict", {"fields": None}, {"plate": "p.zarr"})
+    assert (record["command"], record["settings"], record["inputs"]) == (
+        "predict",
+        {"fields": None},
+        {"plate": "p.zarr"},
+    )
     assert record["packages"]["numpy"].startswith("2")
     assert record["date"].endswith("+00:00")
 

@@ -1,4 +1,4 @@
-"""A whole workplace in small: images of bright blobs, a plate of them, and a model whose stain is its input."""
+"""A workplace in small: images of bright blobs, a plate of them, and a model whose stain is its input."""
 
 import csv
 import hashlib

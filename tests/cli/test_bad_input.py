@@ -61,12 +61,24 @@ def test_unknown_well_or_field(refused, plate, model, tmp_path, name, known):
     out = tmp_path / "m"
     refused("train", plate, "--out", out, *TRAIN, "--test", name, said=(f"'{name}'", known), out=out)
     q = tmp_path / "q.zarr"
-    refused("predict", plate, "--model", model, "--out", q, "--fields", name, said=(f"'{name}'", known), out=q)
+    refused(
+        "predict", plate, "--model", model, "--out", q, "--fields", name, said=(f"'{name}'", known), out=q
+    )
 
 
 def test_every_well_held_out(refused, plate, tmp_path):
     out = tmp_path / "m"
-    refused("train", plate, "--out", out, *TRAIN, "--test", "A01,A02", said=("no field is left to train on",), out=out)
+    refused(
+        "train",
+        plate,
+        "--out",
+        out,
+        *TRAIN,
+        "--test",
+        "A01,A02",
+        said=("no field is left to train on",),
+        out=out,
+    )
 
 
 # Files
@@ -165,7 +177,9 @@ def test_model_that_is_not_there(refused, plate, tmp_path):
 def test_model_for_another_channel(refused, plate, model_like, tmp_path):
     save_model(model_like(input="DIC"), tmp_path / "m")
     q = tmp_path / "q.zarr"
-    refused("predict", plate, "--model", tmp_path / "m", "--out", q, said=("'DIC'", "TL, DNA", "--input"), out=q)
+    refused(
+        "predict", plate, "--model", tmp_path / "m", "--out", q, said=("'DIC'", "TL, DNA", "--input"), out=q
+    )
 
 
 @pytest.mark.parametrize("size_um", [0.24, 1.01])
@@ -225,7 +239,9 @@ def test_existing_output_is_refused_and_left_alone(refused, commands_with_output
     assert hashed(tmp_path) == before
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("predict an image", "train", "report")])
+@pytest.mark.parametrize(
+    "command", [name for name in COMMANDS if name not in ("predict an image", "train", "report")]
+)
 def test_overwrite_never_deletes_what_is_not_ours(run, commands_with_output, tmp_path, hashed, command):
     out = tmp_path / "out"
     out.mkdir()

@@ -29,7 +29,13 @@ def test_little_work_tells_every_field(lines):
         shown.count("predict", done, 3)
     for done in (1, 2):
         shown.count("measure", done, 2)
-    assert lines == ["predict: 1 of 3", "predict: 2 of 3", "predict: 3 of 3", "measure: 1 of 2", "measure: 2 of 2"]
+    assert lines == [
+        "predict: 1 of 3",
+        "predict: 2 of 3",
+        "predict: 3 of 3",
+        "measure: 1 of 2",
+        "measure: 2 of 2",
+    ]
 
 
 def test_only_the_first_of_several_processes_speaks(lines, monkeypatch):

@@ -84,13 +84,25 @@ def test_predict_gives_a_verdict_row_for_every_field(run, plate, model, tmp_path
 def test_predict_takes_some_fields_alone(run, plate, model, tmp_path):
     out = tmp_path / "some.zarr"
     found = run("predict", plate, "--model", model, "--out", out, "--fields", "A02, A01/1", "--json")
-    assert [(row["well"], row["field"]) for row in found.last["fields"]] == [("A01", 1), ("A02", 0), ("A02", 1)]
+    assert [(row["well"], row["field"]) for row in found.last["fields"]] == [
+        ("A01", 1),
+        ("A02", 0),
+        ("A02", 1),
+    ]
 
 
 def test_an_image_file_is_predicted_as_the_same_field_of_a_plate_is(run, images, model, predicted, tmp_path):
     out = tmp_path / "einzeln.tif"
     found = run(
-        "predict", images / "images" / "A01_f0_TL.tif", "--model", model, "--out", out, "--pixel-size-um", 0.5, "--json"
+        "predict",
+        images / "images" / "A01_f0_TL.tif",
+        "--model",
+        model,
+        "--out",
+        out,
+        "--pixel-size-um",
+        0.5,
+        "--json",
     )
     assert (found.code, found.err) == (0, "")
     assert found.last["fields"] == [
@@ -152,7 +164,13 @@ def test_screen_goes_from_a_folder_of_images_to_a_report(run, images, model, tmp
     found = run(*words)
     assert (found.code, found.err) == (0, "")
     assert len(found.last["fields"]) == 4
-    assert {path.name for path in out.iterdir()} >= {"plate.zarr", "predicted.zarr", "tables", "report.html", "run.json"}
+    assert {path.name for path in out.iterdir()} >= {
+        "plate.zarr",
+        "predicted.zarr",
+        "tables",
+        "report.html",
+        "run.json",
+    }
     assert pd.read_csv(out / "tables" / "wells.csv")["count"].tolist() == [24, 24]
     assert run(*words).code == 1
     assert run(*words, "--overwrite").code == 0
@@ -191,7 +209,12 @@ def test_train_writes_a_model_that_the_next_commands_take(run, plate, tmp_path):
     assert found.code == 0
     assert found.last["steps"] == 3, "flags win"
     assert found.last["split"]["test"] == ["A02/0 [0:96, 0:112]", "A02/1 [0:96, 0:112]"]
-    assert {path.name for path in out.iterdir()} >= {"model.json", "weights.safetensors", "run.json", "curves.csv"}
+    assert {path.name for path in out.iterdir()} >= {
+        "model.json",
+        "weights.safetensors",
+        "run.json",
+        "curves.csv",
+    }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "train.yaml"]
     again = run(*words, "--overwrite")
     assert again.code == 0

@@ -65,7 +65,9 @@ def test_a_value_of_the_wrong_type_is_wrong_usage(run, tmp_path):
 
 
 def test_dotted_names_change_values_of_the_recipe():
-    changed = training_settings("default", {"crops.side": 64, "network.width": 8, "steps": 5, "minutes": None})
+    changed = training_settings(
+        "default", {"crops.side": 64, "network.width": 8, "steps": 5, "minutes": None}
+    )
     assert (changed.crops.side, changed.network.width, changed.steps) == (64, 8, 5)
     untouched = training_settings("default", {})
     assert changed.crops.noise == untouched.crops.noise

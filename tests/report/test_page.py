@@ -143,7 +143,9 @@ def test_every_figure_of_the_evaluation_is_on_the_page(page, evaluation):
     for floor in ("blurred_input", "linear_filter"):
         assert f"{evaluation['floor'][floor]['pcc']:.3f}" in text
     assert f"{evaluation['pooled']['pcc']:.3f}" in text
-    assert f"{evaluation['downstream']['count']['pearson']:.3f}" in text
+    for found in evaluation["downstream"].values():
+        assert f"{found['pearson']:.3f}" in text
+        assert "\u00a0to\u00a0".join(f"{end:.3f}" for end in found["interval"]) in text
 
 
 def test_headline_says_in_words_what_was_found(page, evaluation):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from unstained.cli.options import Json, Overwrite, PlateArgument, SettingsFile, place
-from unstained.cli.task import task
+from unstained.cli.task import counted, task
 
 
 def sample(
@@ -71,7 +71,7 @@ def import_(
         plate = import_images(
             source, out, chosen, plate_map=wells, overwrite=overwrite, telling=told.telling()
         )
-        wells_and_fields = f"{len(plate.wells)} wells, {len(plate.fields)} fields"
+        wells_and_fields = f"{counted(len(plate.wells), 'well')}, {counted(len(plate.fields), 'field')}"
         told.say(f"wrote {out}: {wells_and_fields}, channels {', '.join(plate.channels)}")
         told.say(f"next: unstained check {out}")
         told.found(

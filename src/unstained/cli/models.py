@@ -15,7 +15,7 @@ from unstained.cli.options import (
     named,
     place,
 )
-from unstained.cli.task import quiet_lightning, task
+from unstained.cli.task import task
 
 if TYPE_CHECKING:
     from unstained.prediction.catalogue import Listed
@@ -95,7 +95,6 @@ def train(
         from unstained.plates.plate import open_plate
         from unstained.training.models import Subject
 
-        quiet_lightning()
         changes = {"minutes": minutes, "steps": steps, "seed": seed, **further_settings(context)}
         plan = pipeline.Plan(
             Subject(name or out.stem, stain, input, target, licence, attribution),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unstained.cli.options import Device, Json, Overwrite, PredictedArgument, SettingsFile, named, place
-from unstained.cli.task import Task, task
+from unstained.cli.task import Task, counted, task
 
 if TYPE_CHECKING:
     from unstained.measurement.evaluation_record import Evaluation
@@ -64,7 +64,9 @@ def predict(
             predicted = pipeline.predict(
                 open_plate(place(source)), labellers, out, chosen, overwrite=overwrite, telling=told.telling()
             )
-            told.say(f"wrote {out}: {', '.join(predicted.channels)} of {len(predicted.fields)} fields")
+            told.say(
+                f"wrote {out}: {', '.join(predicted.channels)} of {counted(len(predicted.fields), 'field')}"
+            )
             told.say(f"next: unstained measure {out} --out tables")
             rows = field_rows(predicted)
         told.found(out=out, models=[each.name for each in labellers], device=labellers[0].device, fields=rows)
@@ -191,7 +193,7 @@ def say_scores(told: Task, evaluation: "Evaluation") -> None:
     told.say(
         f"{evaluation.stain}: PCC {_number(mean.pcc)} (blurred input {_number(floor.blurred_input.pcc)}, "
         f"linear filter {_number(floor.linear_filter.pcc)}), SSIM {_number(mean.ssim)}, on "
-        f"{len(evaluation.fields)} fields"
+        f"{counted(len(evaluation.fields), 'field')}"
     )
     real = sum(each.count_true or 0 for each in evaluation.fields)
     predicted = sum(each.count_predicted or 0 for each in evaluation.fields)

@@ -7,7 +7,7 @@ import typer
 
 from unstained.cli.options import Device, Json, Overwrite, SettingsFile, named
 from unstained.cli.results import field_rows, say_scores
-from unstained.cli.task import quiet_lightning, task
+from unstained.cli.task import counted, task
 
 
 def demo(
@@ -29,7 +29,6 @@ def demo(
         from unstained.cli.models import training_settings
         from unstained.demo import demo as show
 
-        quiet_lightning()
         training = training_settings("default", {"minutes": minutes, "steps": steps}) if train else None
         found = show(out, training, overwrite=overwrite, telling=told.telling())
         say_scores(told, found.evaluation)
@@ -76,7 +75,7 @@ def screen(
         predicted = pipeline.screen(
             source, labellers, out, chosen, overwrite=overwrite, telling=told.telling()
         )
-        told.say(f"wrote {out}: {', '.join(predicted.channels)} of {len(predicted.fields)} fields")
+        told.say(f"wrote {out}: {', '.join(predicted.channels)} of {counted(len(predicted.fields), 'field')}")
         told.say(f"the report: {(out / 'report.html').resolve()}")
         told.found(
             out=out, report=out / "report.html", tables=out / "tables",

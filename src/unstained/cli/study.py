@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from unstained.cli.options import Json, Overwrite, PlateArgument, SettingsFile, further_settings, named, place
-from unstained.cli.task import quiet_lightning, task
+from unstained.cli.task import task
 
 app = typer.Typer(no_args_is_help=True, help="Measure a question of method on a plate with truth.")
 
@@ -43,7 +43,6 @@ def split(
         from unstained.plates.plate import open_plate
         from unstained.training.models import Subject
 
-        quiet_lightning()
         plan = pipeline.Plan(
             Subject("split-study", stain, input, target),
             training_settings("default", {"steps": steps, "seed": seed, **further_settings(context)}),

@@ -1,7 +1,6 @@
 """How every command runs: its lines, its progress, its errors, and the machine-readable last line."""
 
 import json
-import logging
 import math
 import sys
 import time
@@ -90,12 +89,6 @@ def errors_as_lines() -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from error
 
 
-def quiet_lightning() -> None:
-    """Keep Lightning's notes on devices and its tips from the terminal; call it after importing Lightning."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-
-
 @contextmanager
 def _library_warnings_kept_away() -> Iterator[None]:
     """Print our cautions as one line each; what libraries warn of is shown where Python was asked to (-W)."""
@@ -105,6 +98,11 @@ def _library_warnings_kept_away() -> Iterator[None]:
         warnings.filterwarnings("always", category=UnstainedWarning)
         warnings.showwarning = _show_caution
         yield
+
+
+def counted(number: int, what: str) -> str:
+    """Write `1 field`, `3 fields`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _show_caution(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:

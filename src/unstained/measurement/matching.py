@@ -33,7 +33,7 @@ class Matches:
     @property
     def precision(self) -> float | None:
         """Share of predicted objects that are real; None where none was predicted."""
-        return _share(len(self.pairs), self.real)
+        return _share(len(self.pairs), self.predicted)
 
     @property
     def recall(self) -> float | None:

@@ -29,15 +29,13 @@ class CropSettings(Settings):
     rotate_deg: float = Field(180.0, ge=0, le=180, description="turn by up to ± this")
     scale: float = Field(1.25, ge=1, le=2, description="zoom between 1/scale and scale")
     flip: bool = Field(True, description="mirror and turn by right angles")
-    gain: float = Field(0.2, ge=0, lt=1, description="multiply the input by 1 ± gain")
-    bias: float = Field(0.1, ge=0, description="add up to ± bias to the input")
-    noise: float = Field(0.05, ge=0, description="add Gaussian noise of up to this σ to the input")
-    blur_px: float = Field(0.7, ge=0, description="blur the input by a Gaussian of up to this σ")
+    gain: float = Field(0.0, ge=0, lt=1, description="multiply the input by 1 ± gain")
+    bias: float = Field(0.0, ge=0, description="add up to ± bias to the input")
+    noise: float = Field(0.0, ge=0, description="add Gaussian noise of up to this σ to the input")
+    blur_px: float = Field(0.0, ge=0, description="blur the input by a Gaussian of up to this σ")
 
 
-PLAIN = CropSettings(
-    side=256, foreground=0, rotate_deg=0, scale=1, flip=False, gain=0, bias=0, noise=0, blur_px=0
-)
+PLAIN = CropSettings(side=256, foreground=0, rotate_deg=0, scale=1, flip=False)
 """The thesis' crops: 256², no augmentation, no choice of place."""
 
 

@@ -1,0 +1,91 @@
+"""A predicted plate that is segmented and measured: what goes into it, and what comes out again."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from unstained.errors import OutputExists
+from unstained.measurement.plates import measure_plate, nuclei_settings, stored_tables
+from unstained.plates.plate import FieldName, Plate, create_plate
+
+RADIUS_PX = 8
+
+
+def disks(count: int, brightness: float = 1000) -> np.ndarray:
+    """Draw `count` disks on a 128 × 160 px field."""
+    y, x = np.mgrid[:128, :160]
+    field = np.zeros((128, 160))
+    for index in range(count):
+        row, column = divmod(index, 4)
+        field[np.hypot(y - 20 - 40 * row, x - 20 - 40 * column) <= RADIUS_PX] = brightness
+    return field
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Make a predicted plate: field → stain → number of disks."""
+
+    def plate(fields: dict[str, dict[str, int]], size_um: float | None = 0.5, **card: object) -> Plate:
+        stains = list(next(iter(fields.values())))
+        cards = [{"name": stain, "stains": [stain], **card} for stain in stains]
+        writer = create_plate(
+            tmp_path / "q.zarr", name="q", channels=stains, pixel_size_um=size_um, info={"models": cards},
+            conditions=pd.DataFrame({"well": ["A01", "A02"], "clone": ["K7", "K8"]}),
+        )  # fmt: skip
+        rng = np.random.default_rng(0)
+        for name, counts in fields.items():
+            planes = np.stack([disks(counts[stain]) + rng.normal(100, 3, (128, 160)) for stain in stains])
+            writer.write_field(FieldName.parse(name), planes.astype(np.float32))
+        return writer.finish()
+
+    return plate
+
+
+def test_counts_and_areas_are_those_that_were_drawn(make):
+    plate = make(
+        {"A01/0": {"nuclei": 12}, "A01/1": {"nuclei": 5}, "A02/0": {"nuclei": 3}}, object_diameter_px=16
+    )
+    tables = measure_plate(plate)
+    assert tables["fields"]["count"].tolist() == [12, 5, 3]
+    assert tables["wells"]["count"].tolist() == [17, 3]
+    assert tables["wells"]["clone"].tolist() == ["K7", "K8"]
+    assert tables["objects"]["area_um2"].median() == pytest.approx(np.pi * (RADIUS_PX * 0.5) ** 2, rel=0.1)
+    assert plate.read_labels(FieldName("A01", 1), "nuclei").max() == 5
+
+
+def test_what_is_stored_is_what_was_measured(make):
+    plate = make({"A01/0": {"nuclei": 4, "gfp": 2}, "A02/0": {"nuclei": 1, "gfp": 0}}, object_diameter_px=16)
+    assert stored_tables(plate) is None
+    tables = measure_plate(plate)
+    stored = stored_tables(plate)
+    for name, table in tables.items():
+        pd.testing.assert_frame_equal(stored[name], table, check_dtype=False)
+    counts = tables["fields"].set_index(["stain", "well"])["count"]
+    assert counts.to_dict() == {
+        ("nuclei", "A01"): 4, ("nuclei", "A02"): 1, ("gfp", "A01"): 2, ("gfp", "A02"): 0,
+    }  # fmt: skip
+
+
+def test_a_plate_is_measured_again_only_where_that_is_asked_for(make):
+    plate = make({"A01/0": {"nuclei": 4}}, object_diameter_px=16)
+    told = []
+    measure_plate(plate, progress=lambda done, whole: told.append((done, whole)))
+    assert told == [(1, 1)]
+    with pytest.raises(OutputExists, match="--overwrite"):
+        measure_plate(plate)
+    measure_plate(plate, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("plate_um", "card", "expected"),
+    [
+        (0.5, {"object_diameter_px": 20, "pixel_size_um": 0.25}, 5.0),      # 20 px of 0.25 µm
+        (0.5, {"object_diameter_px": 20, "pixel_size_um": None}, 10.0),     # pixels taken as equal
+        (None, {"object_diameter_px": 20, "pixel_size_um": 0.25}, 20.0),    # px in place of µm
+        (None, {"object_diameter_px": 20}, 20.0),
+        (0.5, {}, None),
+    ],
+)  # fmt: skip
+def test_objects_are_sought_at_the_size_that_the_model_knows(make, plate_um, card, expected):
+    plate = make({"A01/0": {"nuclei": 1}}, plate_um, **card)
+    assert nuclei_settings(plate, "nuclei").diameter_um == expected
