@@ -239,9 +239,10 @@ def test_existing_output_is_refused_and_left_alone(refused, commands_with_output
     assert hashed(tmp_path) == before
 
 
-@pytest.mark.parametrize(
-    "command", [name for name in COMMANDS if name not in ("predict an image", "train", "report")]
-)
+FILES_OR_MODELS = ("predict an image", "train", "report")
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in FILES_OR_MODELS])
 def test_overwrite_never_deletes_what_is_not_ours(run, commands_with_output, tmp_path, hashed, command):
     out = tmp_path / "out"
     out.mkdir()

@@ -86,7 +86,7 @@ def test_dust_and_light_of_the_microscope_are_not_common_ground():
     """Every field carries the same vignette and dust; the cells differ."""
     y, x = np.mgrid[:250, :250]
     light = 1 - ((y - 125) ** 2 + (x - 125) ** 2) / 60000
-    dust = 2.5 * gaussian_filter((np.random.default_rng(7).random((250, 250)) > 0.998).astype(float), 2) * 25
+    dust = 5 * gaussian_filter((np.random.default_rng(7).random((250, 250)) > 0.998).astype(float), 2) * 25
     fields = [(20 + ground(seed, 250, 250) - dust) * light for seed in range(5)]
     patterns = [fine_pattern(noisy(plane, seed)) for seed, plane in enumerate(fields)]
     assert [match_patterns(a, b) for a, b in combinations(patterns, 2)] == [None] * 10
