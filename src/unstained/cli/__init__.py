@@ -11,6 +11,7 @@ app = typer.Typer(
     name="unstained",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",  # else [default: …] in a help text is taken for a colour
     pretty_exceptions_enable=False,  # a bug keeps Python's own traceback
     context_settings={"help_option_names": ["-h", "--help"]},
 )
