@@ -1,4 +1,4 @@
-"""Make docs/pictures/triple.png: label-free, predicted and real nuclei of the held-out field of `demo`.
+"""Make docs/pictures/triple.png: label-free, predicted and real nuclei of `demo`, the held-out field.
 
 Usage: python docs/triple.py DEMO_FOLDER
 """

@@ -1,6 +1,7 @@
 """The demo: the sample where it can be fetched, else the built-in crop; a report on the held-out field."""
 
 import hashlib
+import shutil
 from importlib.resources import files
 from pathlib import Path
 
@@ -43,7 +44,6 @@ def test_the_crop_is_small_licensed_and_the_pixels_of_the_held_out_field(shared_
         np.testing.assert_array_equal(cut, whole[960:1600, 1408:2048])
 
 
-@pytest.mark.slow
 def test_without_the_index_the_crop_stands_in_and_the_demo_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "fetch_sample", offline)
     monkeypatch.setattr(demo, "load_model", labeller)
@@ -63,6 +63,23 @@ def test_without_the_index_the_crop_stands_in_and_the_demo_says_so(tmp_path, mon
     }
     with pytest.raises(OutputExists):
         demo.demo(tmp_path / "demo")
+
+
+def test_with_the_sample_the_held_out_field_alone_is_predicted(tmp_path, monkeypatch):
+    def fetched(name: str, out: Path, **_: object) -> Path:
+        shutil.copytree(CROP, out)
+        lines = (out / "manifest.csv").read_text(encoding="utf-8").splitlines()
+        lines += [line.replace("A01,2", "A01,0") for line in lines[1:]]
+        (out / "manifest.csv").write_text("\n".join(lines), encoding="utf-8")
+        return out / "manifest.csv"
+
+    monkeypatch.setattr(demo, "fetch_sample", fetched)
+    monkeypatch.setattr(demo, "load_model", labeller)
+    with pytest.warns(UserWarning, match="pixel size"):
+        found = demo.demo(tmp_path / "demo")
+    assert [str(name) for name in open_plate(tmp_path / "demo" / "plate.zarr").fields] == ["A01/0", "A01/2"]
+    assert [str(name) for name in open_plate(tmp_path / "demo" / "predicted.zarr").fields] == ["A01/2"]
+    assert found.sample == "hela-rpe1, from the Python package index"
 
 
 def test_training_needs_the_whole_sample(tmp_path, monkeypatch):

@@ -85,7 +85,6 @@ def test_the_same_steps_and_seed_give_the_same_weights(plate, plan, tmp_path):
     assert not torch.equal(weights(first), weights(other))
 
 
-@pytest.mark.slow
 def test_an_interrupted_training_goes_on_where_it_stopped(plate, tmp_path):
     plan = pipeline.Plan(SUBJECT, tiny(steps=8), pipeline.HeldOut(("A04",), ("A03",)))
     straight = pipeline.train(plate, plan, tmp_path / "straight", **DEVICES)

@@ -21,7 +21,6 @@ from unstained.plates.importing import ImportSettings, import_plate
 from unstained.plates.overlaps import common_ground
 from unstained.plates.plate import Plate, open_plate
 from unstained.plates.splitting import Split, split_plate
-from unstained.prediction.engine import pixel_scale
 from unstained.prediction.labeller import Labeller
 from unstained.prediction.plates import PlateSettings, predict_plate
 from unstained.provenance import (
@@ -123,12 +122,7 @@ def split_for(plate: Plate, channel: str, held_out: HeldOut = HeldOut(), seed: i
 
 
 def import_images(
-    source: Path,
-    out: Path,
-    settings: ImportSettings = _AS_FILES_SAY,
-    *,
-    telling: Telling = SILENT,
-    **more: Any,
+    source: Path, out: Path, settings: ImportSettings = _AS_FILES_SAY, *, telling: Telling = SILENT, **more: Any
 ) -> Plate:
     """Make a plate of images; `more` goes to `import_plate`."""
     plate = import_plate(source, out, settings, progress=partial(telling.count, "import"), **more)
@@ -147,8 +141,6 @@ def predict(
     telling: Telling = SILENT,
 ) -> Plate:
     """Predict a plate's stains into a plate of its own; interrupted, the same call goes on."""
-    for each in labellers:
-        pixel_scale(each.card, settings.pixel_size_um or plate.pixel_size_um)  # refused before any is made
     counted = partial(telling.count, "predict")
     predicted = predict_plate(plate, labellers, out, settings, overwrite=overwrite, progress=counted)
     inputs = {

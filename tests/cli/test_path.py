@@ -195,7 +195,6 @@ def test_sample_writes_a_manifest(run, tmp_path, monkeypatch):
     assert found.last["manifest"] == str(tmp_path / "hela" / "manifest.csv")
 
 
-@pytest.mark.slow
 def test_train_writes_a_model_that_the_next_commands_take(run, plate, tmp_path):
     settings = tmp_path / "train.yaml"
     settings.write_text(

@@ -61,9 +61,11 @@ class Pairs:
             f"typical object {size}; the network sees images shrunk to {self.working_scale:.2f} of their size"
         ]
         for name, found in self.shifts.items():
-            moved = "corrected for training" if found.reliable else "not clear enough to correct"
+            where = (
+                f"stain lies {found.dy:+.1f}, {found.dx:+.1f} px (y, x) off the input; corrected for training"
+            )
             told.append(
-                f"{name}: stain lies {found.dy:+.1f}, {found.dx:+.1f} px (y, x) off the input; {moved}"
+                f"{name}: {where if found.reliable else 'channels too unlike to register; left as they are'}"
             )
         return told
 
