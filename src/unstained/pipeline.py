@@ -74,7 +74,7 @@ class Telling:
 
 
 SILENT = Telling()
-_AS_FILES_SAY = ImportSettings()
+_AS_SAID = ImportSettings()
 _WHOLE_PLATE = PlateSettings()
 
 
@@ -122,7 +122,7 @@ def split_for(plate: Plate, channel: str, held_out: HeldOut = HeldOut(), seed: i
 
 
 def import_images(
-    source: Path, out: Path, settings: ImportSettings = _AS_FILES_SAY, *, telling: Telling = SILENT, **more: Any
+    source: Path, out: Path, settings: ImportSettings = _AS_SAID, *, telling: Telling = SILENT, **more: Any
 ) -> Plate:
     """Make a plate of images; `more` goes to `import_plate`."""
     plate = import_plate(source, out, settings, progress=partial(telling.count, "import"), **more)

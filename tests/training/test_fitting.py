@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter
 from unstained.errors import BadSettings
 from unstained.networks.unet import UNetSettings
 from unstained.training.course import course_files
-from unstained.training.crops import CropSettings, TrainingPlanes
-from unstained.training.fitting import Fitted, Progress, even_sides, fit
+from unstained.training.crops import CropSettings, TrainingPlanes, even_sides
+from unstained.training.fitting import Fitted, Progress, fit
 from unstained.training.losses import correlations
 from unstained.training.recipes import FRM, TrainingSettings
 
@@ -107,9 +107,7 @@ def test_a_start_is_where_training_goes_on_from() -> None:
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adadelta", "adamw"])
 def test_every_optimiser_lowers_the_loss(optimiser: str) -> None:
-    settings = SMALL.model_copy(
-        update={"optimiser": optimiser, "steps": 40, "learning_rate": 1e-2}
-    )
+    settings = SMALL.model_copy(update={"optimiser": optimiser, "steps": 40, "learning_rate": 1e-2})
     if optimiser == "adadelta":
         settings = settings.model_copy(update={"learning_rate": 1.0})
     course = fit([relief(0)], [], settings, **CPU).course

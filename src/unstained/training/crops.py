@@ -154,6 +154,17 @@ def draw_batch(
     return torch.stack(inputs), torch.stack(targets)
 
 
+def even_sides(field: TrainingPlanes, multiple: int = 64) -> TrainingPlanes:
+    """Crop a region to sides that any network takes, or mirror it up to the least such side."""
+    rows, columns = (size // multiple * multiple or multiple for size in field.shape)
+    short = (0, max(0, columns - field.shape[1]), 0, max(0, rows - field.shape[0]))
+    label_free, stained = (
+        functional.pad(planes[None], short, mode="replicate")[0, :, :rows, :columns]
+        for planes in (field.label_free, field.stained)
+    )
+    return TrainingPlanes(label_free, stained, field.foreground)
+
+
 def _near_signal(planes: TrainingPlanes, side: int, rng: Rng) -> NDArray[np.float64] | None:
     if not len(planes.foreground):
         return None

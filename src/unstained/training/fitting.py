@@ -14,11 +14,10 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor
-from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
 from unstained.networks.unet import UNet
-from unstained.training.crops import TrainingPlanes, draw_batch
+from unstained.training.crops import TrainingPlanes, draw_batch, even_sides
 from unstained.training.losses import correlations, named_loss
 from unstained.training.recipes import TrainingSettings
 
@@ -88,7 +87,7 @@ class Fitting(lightning.LightningModule):
         self.course: list[Progress] = []
         self.best: tuple[float, dict[str, Tensor]] | None = None
         self.pcc: float | None = None
-        self._mark = (0, time.perf_counter())
+        self._mark = (0, 0.0)  # step and time of the last record
 
     def train_dataloader(self) -> DataLoader[Batch]:
         crops = Crops(self.train_fields, self.settings, self.global_rank, self.global_step)
@@ -104,6 +103,9 @@ class Fitting(lightning.LightningModule):
         label_free, stained = batch  # (B 1 Y X), (B stain Y X)
         planes = label_free.contiguous(memory_format=torch.channels_last)
         return self.loss(self.network(planes), stained)
+
+    def on_train_start(self) -> None:
+        self._mark = (self.global_step, time.perf_counter())
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         every = max(1, (self.settings.steps or 1) // 200)
@@ -305,14 +307,3 @@ def _optimiser(network: UNet, settings: TrainingSettings) -> Any:
         chosen = torch.optim.AdamW(weights, lr=rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(chosen, max_lr=rate, total_steps=steps + 1, pct_start=0.2)
     return {"optimizer": chosen, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def even_sides(field: TrainingPlanes, multiple: int = 64) -> TrainingPlanes:
-    """Crop a region to sides that any network takes, or mirror it up to the least such side."""
-    rows, columns = (size // multiple * multiple or multiple for size in field.shape)
-    short = (0, max(0, columns - field.shape[1]), 0, max(0, rows - field.shape[0]))
-    label_free, stained = (
-        functional.pad(planes[None], short, mode="replicate")[0, :, :rows, :columns]
-        for planes in (field.label_free, field.stained)
-    )
-    return TrainingPlanes(label_free, stained, field.foreground)

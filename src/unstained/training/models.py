@@ -14,8 +14,8 @@ from unstained.networks.normalisation import StainScale
 from unstained.plates.plate import Plate
 from unstained.plates.splitting import Split
 from unstained.training.course import course_files
-from unstained.training.crops import TrainingPlanes
-from unstained.training.fitting import Fitted, Progress, even_sides, fit
+from unstained.training.crops import TrainingPlanes, even_sides
+from unstained.training.fitting import Fitted, Progress, fit
 from unstained.training.losses import is_camera_unit_free
 from unstained.training.pairs import Grid, Pairs
 from unstained.training.recipes import TrainingSettings
