@@ -12,6 +12,7 @@ from unstained.errors import BadInput, MissingChannel
 from unstained.measurement.evaluation import Evaluation, EvaluationSettings, evaluate_plate
 from unstained.measurement.unseen import input_fingerprints, select_regions
 from unstained.plates.plate import FieldName, Plate, create_plate, fingerprint
+from unstained.segmentation.nuclei import usual_contrast
 
 SIDE, DIAMETER = 112, 14
 COUNTS = {"A01": 4, "A02": 6, "B01": 9, "B02": 12}
@@ -133,6 +134,27 @@ def test_json_has_the_keys_of_the_schema(perfect: Evaluation):
 def test_the_same_evaluation_twice_is_equal(truth, perfect, tmp_path):
     predicted = predict_by(truth, tmp_path / "p.zarr", card_for({}))
     assert evaluate_plate(predicted, truth, stain="nuclei") == perfect
+
+
+def test_predicted_objects_less_likely_than_not_dont_count_but_faint_real_ones_do(truth, tmp_path):
+    """Half of each well's nuclei are predicted at .4 of their brightness: an unsure network's mean."""
+    counted = {}
+    for contrast in (None, 1.0):
+        halved = {}
+        for name in truth.fields:
+            real = truth.read(name, "DNA").astype(np.float32)
+            ground = float(np.median(real))
+            share = np.where(np.arange(real.shape[1]) < real.shape[1] // 2, 1.0, 0.4)
+            halved[name.well] = ground + share * (real - ground)
+        usual = usual_contrast([truth.read(name, "DNA").astype(np.float32) for name in truth.fields])
+        card = card_for({}, object_contrast=contrast and contrast * usual)
+        predicted = predict_by(truth, tmp_path / f"{contrast}.zarr", card, **halved)
+        counted[contrast] = evaluate_plate(predicted, truth, stain="nuclei").fields
+    for row in counted[None]:
+        assert (row.count_true, row.count_predicted) == (COUNTS[row.well], COUNTS[row.well])
+    for row in counted[1.0]:
+        assert row.count_true == COUNTS[row.well]
+        assert row.count_predicted < row.count_true
 
 
 def test_too_bright_a_prediction_is_biased_in_intensity_alone(truth, tmp_path):

@@ -89,3 +89,9 @@ def test_a_plate_is_measured_again_only_where_that_is_asked_for(make):
 def test_objects_are_sought_at_the_size_that_the_model_knows(make, plate_um, card, expected):
     plate = make({"A01/0": {"nuclei": 1}}, plate_um, **card)
     assert nuclei_settings(plate, "nuclei").diameter_um == expected
+
+
+@pytest.mark.parametrize(("card", "least"), [({"object_contrast": 300}, 150), ({}, 0)])
+def test_predicted_objects_must_be_half_as_bright_as_faint_real_ones(make, card, least):
+    plate = make({"A01/0": {"nuclei": 1}}, object_diameter_px=16, **card)
+    assert nuclei_settings(plate, "nuclei").least_contrast == least

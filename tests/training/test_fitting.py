@@ -105,7 +105,7 @@ def test_a_start_is_where_training_goes_on_from() -> None:
         torch.testing.assert_close(value, dict(before.network.named_parameters())[name], atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("optimiser", ["sgd", "adadelta", "adamw"])
+@pytest.mark.parametrize("optimiser", ["muon", "sgd", "adadelta", "adamw"])
 def test_every_optimiser_lowers_the_loss(optimiser: str) -> None:
     settings = SMALL.model_copy(update={"optimiser": optimiser, "steps": 40, "learning_rate": 1e-2})
     if optimiser == "adadelta":

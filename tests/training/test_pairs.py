@@ -64,6 +64,7 @@ def test_typical_object_sets_the_working_grid(plate: Plate) -> None:
     split = split_plate(plate, test=["A02"], validation=["A03"])
     pairs = make_pairs(plate, split, ("TL", "DNA"), Grid(diameter_px=10))
     assert pairs.object_diameter_px == pytest.approx(20, rel=0.2)
+    assert pairs.object_contrast == pytest.approx(1000, rel=0.05)
     assert pairs.working_scale == pytest.approx(0.5, rel=0.2)
     assert pairs.train[0].shape == (round(256 * pairs.working_scale),) * 2
     assert Grid(diameter_px=10).scale_for(None) == 1

@@ -44,6 +44,9 @@ class EvaluationSettings(Settings):
 
 AS_THE_MODEL_SAYS = EvaluationSettings()
 
+LIKELY = 0.5
+"""A predicted object counts from this share of a faint real one's brightness: as likely there as not."""
+
 
 @dataclass(frozen=True)
 class Sides:
@@ -56,9 +59,10 @@ class Sides:
     input: str | None  # label-free channel of the truth plate; None where it has none
     settings: EvaluationSettings
     nuclei: NucleiSettings
+    least_contrast: float = 0.0  # of predicted objects; an unlikely one is predicted faint
 
     def read(self, name: FieldName) -> FieldPlanes:
-        """Read one field and segment both sides with the same settings."""
+        """Read one field and segment both sides with the same settings but for `least_contrast`."""
         predicted, real = self.predicted.read(name, self.stain), self.truth.read(name, self.target)
         if predicted.shape != real.shape:
             raise BadInput(
@@ -69,8 +73,9 @@ class Sides:
         if self.settings.annotated is not None:
             labels = self.truth.read_labels(name, self.settings.annotated)
         else:
-            labels = self.segment(real)
-        return FieldPlanes(predicted, real, light, self.segment(predicted), labels)
+            labels = self.segment(real, self.nuclei)
+        likely = self.nuclei.updated(least_contrast=max(self.nuclei.least_contrast, self.least_contrast))
+        return FieldPlanes(predicted, real, light, self.segment(predicted, likely), labels)
 
     def pair(self, region: Region) -> tuple[RawPlane, RawPlane]:
         """Read the label-free and the real plane of a region."""
@@ -78,10 +83,10 @@ class Sides:
         light = self.truth.read(region.field, str(self.input))
         return light[rows, columns], self.truth.read(region.field, self.target)[rows, columns]
 
-    def segment(self, plane: RawPlane) -> Labels:
+    def segment(self, plane: RawPlane, settings: NucleiSettings) -> Labels:
         """Label the objects of a plane (Y X)."""
         flat = np.asarray(plane, dtype=np.float32)
-        return segment_nuclei(flat, pixel_size_um=self.truth.pixel_size_um, settings=self.nuclei)
+        return segment_nuclei(flat, pixel_size_um=self.truth.pixel_size_um, settings=settings)
 
 
 def evaluate_plate(
@@ -137,6 +142,15 @@ def model_card(predicted: Plate, stain: str) -> Mapping[str, Any]:
     return next((card for card in told if stain in card.get("stains", ())), {})
 
 
+def least_contrast(card: Mapping[str, Any]) -> float:
+    """Give how far a predicted object stands out of its background at least, camera units.
+
+    A network that is unsure predicts the mean of what may be there, so half the brightness says "as likely as
+    not". The measure is what three of four real objects of the training stain exceed.
+    """
+    return LIKELY * float(card.get("object_contrast") or 0.0)
+
+
 def _target(card: Mapping[str, Any], stain: str) -> str:
     stains, targets = list(card.get("stains", ())), list(card.get("targets", ()))
     if stain in stains and len(targets) == len(stains):
@@ -150,9 +164,11 @@ def _sides(predicted: Plate, truth: Plate, stain: str, target: str, settings: Ev
     for plate, channel in ((predicted, stain), (truth, target)):
         if channel not in plate.channels:
             raise MissingChannel(channel, str(plate.path), plate.channels)
-    named = predicted.info.get("input") or model_card(predicted, stain).get("input")
-    light = named if named in truth.channels else None
-    return Sides(predicted, truth, stain, target, light, settings, settings.nuclei or NucleiSettings())
+    card = model_card(predicted, stain)
+    light = named if (named := predicted.info.get("input") or card.get("input")) in truth.channels else None
+    if settings.nuclei is not None:
+        return Sides(predicted, truth, stain, target, light, settings, settings.nuclei)
+    return Sides(predicted, truth, stain, target, light, settings, NucleiSettings(), least_contrast(card))
 
 
 def _sized(sides: Sides, selection: Selection, card: Mapping[str, Any]) -> Sides:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from unstained.errors import OutputExists
-from unstained.measurement.evaluation import model_card
+from unstained.measurement.evaluation import least_contrast, model_card
 from unstained.measurement.objects import measure_objects
 from unstained.measurement.wells import field_table, well_table, with_row_and_column
 from unstained.plates.plate import FieldName, Plate
@@ -59,16 +59,17 @@ def stored_tables(predicted: Plate) -> Tables | None:
 
 
 def nuclei_settings(predicted: Plate, stain: str) -> NucleiSettings:
-    """Take the size of objects from the model that predicted a stain, so that all fields are segmented alike.
+    """Take size and brightness of objects from the model of a stain, so that all fields are segmented alike.
 
     Its pixels count as those of the plate where either pixel size is unknown.
     """
     card = model_card(predicted, stain)
+    likely = NucleiSettings(least_contrast=least_contrast(card))
     diameter_px, size_um = card.get("object_diameter_px"), predicted.pixel_size_um
     if diameter_px is None:
-        return NucleiSettings()
+        return likely
     its_size_um = card.get("pixel_size_um") if size_um else None
-    return NucleiSettings(diameter_um=diameter_px * (its_size_um or size_um or 1.0))
+    return likely.updated(diameter_um=diameter_px * (its_size_um or size_um or 1.0))
 
 
 def _measure_field(predicted: Plate, name: FieldName, stain: str, settings: NucleiSettings) -> pd.DataFrame:

@@ -36,6 +36,9 @@ class ModelCard(Settings):
     pixel_size_um: float | None = Field(None, gt=0, description="of the training images; null = not known")
     working_scale: float = Field(1.0, gt=0, le=1, description="the network sees images shrunk by this factor")
     object_diameter_px: float | None = Field(None, gt=0, description="typical object of the training stain")
+    object_contrast: float | None = Field(
+        None, gt=0, description="three of four of its objects stand out of the background by more, camera"
+    )
     network: UNetSettings = UNetSettings()
     normalisation: Normalisation = Normalisation()
     scales: tuple[StainScale, ...] = Field(description="network units to camera units, one per stain")

@@ -1,8 +1,10 @@
 """Find nuclei in a plane of stained or predicted DNA: Algorithm 2 of the thesis, sizes tied to the nuclei."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from scipy.ndimage import gaussian_filter, maximum_filter
 from skimage.segmentation import expand_labels
@@ -214,8 +216,7 @@ def _without_faint(labels: Labels, plane: Plane, diameter_px: float, settings: N
     """Drop objects whose median is less than `least_contrast` camera units above the background."""
     if settings.least_contrast == 0 or not labels.any():
         return labels
-    above = plane - estimate_background(plane.astype(np.float32), diameter_px)
-    return keep_labels(labels, quantile_by_label(labels, above, 0.5) >= settings.least_contrast)
+    return keep_labels(labels, contrasts(labels, plane, diameter_px) >= settings.least_contrast)
 
 
 def estimate_diameter(plane: Plane) -> float | None:
@@ -232,6 +233,23 @@ def estimate_diameter(plane: Plane) -> float | None:
         return None
     areas = np.bincount(found.labels.ravel())[1:].astype(float)
     return found.step * float(2 * np.sqrt(_median_by_weight(areas, areas) / np.pi))
+
+
+def contrasts(labels: Labels, plane: Plane, diameter_px: float) -> NDArray[np.float32]:
+    """Give each label's (0..N) median over the background behind it, in the plane's (Y X) units."""
+    above = plane - estimate_background(plane.astype(np.float32), diameter_px)
+    return quantile_by_label(labels, above, 0.5)
+
+
+def usual_contrast(planes: Sequence[Plane]) -> float | None:
+    """Give the contrast that three of four nuclei in planes (Y X) exceed; None where there are none."""
+    found = [
+        contrasts(labels, plane, diameter_px)[1:]
+        for plane in planes
+        if (diameter_px := estimate_diameter(plane)) is not None
+        and (labels := segment_nuclei(plane)).any()
+    ]
+    return float(np.quantile(np.concatenate(found), 0.25)) if found else None
 
 
 def _first_guess(plane: Plane) -> float | None:

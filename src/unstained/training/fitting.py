@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from unstained.networks.unet import UNet
 from unstained.training.crops import TrainingPlanes, draw_batch, even_sides
 from unstained.training.losses import correlations, named_loss
+from unstained.training.optimisers import make_optimiser
 from unstained.training.recipes import TrainingSettings
 
 Batch = tuple[Tensor, Tensor]
@@ -288,22 +289,16 @@ def _trainer(
         check_val_every_n_epoch=None,
         limit_val_batches=None if validated else 0,
         num_sanity_val_steps=0,
-        gradient_clip_val=1.0 if settings.optimiser == "adamw" else None,
+        gradient_clip_val=None if settings.optimiser == "adadelta" else 1.0,
         **devices,
     )
 
 
 def _optimiser(network: UNet, settings: TrainingSettings) -> Any:
-    weights, rate, steps = network.parameters(), settings.learning_rate, settings.steps or 1
-    if settings.optimiser == "adadelta":
-        return {
-            "optimizer": torch.optim.Adadelta(weights, lr=rate, rho=0.95, weight_decay=settings.weight_decay)
-        }
-    if settings.optimiser == "sgd":
-        chosen: torch.optim.Optimizer = torch.optim.SGD(
-            weights, lr=rate, momentum=0.9, nesterov=True, weight_decay=settings.weight_decay
-        )
-    else:
-        chosen = torch.optim.AdamW(weights, lr=rate, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(chosen, max_lr=rate, total_steps=steps + 1, pct_start=0.2)
+    name, steps = settings.optimiser, settings.steps or 1
+    chosen = make_optimiser(name, network.parameters(), settings.learning_rate, settings.weight_decay)
+    if name == "adadelta":
+        return {"optimizer": chosen}
+    peak = chosen.param_groups[0]["lr"]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(chosen, max_lr=peak, total_steps=steps + 1, pct_start=0.2)
     return {"optimizer": chosen, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

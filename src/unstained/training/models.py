@@ -91,6 +91,7 @@ def fit_model(
         units="probability" if "bce" in settings.loss else "camera",
         working_scale=pairs.working_scale,
         object_diameter_px=pairs.object_diameter_px,
+        object_contrast=pairs.object_contrast,
         network=fitted.settings.network,
         scales=scales,
         average_flips=settings.average_flips,

@@ -14,7 +14,7 @@ from unstained.networks.resampling import network_plane, resample, working_shape
 from unstained.plates.plate import FieldName, Plate, fingerprint
 from unstained.plates.quality import ChannelShift, channel_shift
 from unstained.plates.splitting import Region, Split
-from unstained.segmentation.nuclei import estimate_diameter
+from unstained.segmentation.nuclei import estimate_diameter, usual_contrast
 from unstained.training.crops import TrainingPlanes
 
 WORKING_DIAMETER_PX = 25.0
@@ -51,6 +51,7 @@ class Pairs:
     scales: tuple[StainScale, ...]
     working_scale: float
     object_diameter_px: float | None
+    object_contrast: float | None = None
     shifts: Mapping[str, ChannelShift] = field(default_factory=dict)
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -107,6 +108,7 @@ def make_pairs(
         scales=(StainScale(),) * len(targets) if binary else scales,
         working_scale=recipe.zoom,
         object_diameter_px=diameter,
+        object_contrast=1.0 if binary else usual_contrast([planes[0] for planes in stained]),
         shifts={str(name): found for name, found in shifts.items()},
         fingerprints={
             role: {

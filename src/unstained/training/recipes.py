@@ -1,12 +1,13 @@
 """How networks are trained: the settings, the default recipe, and the published one beside it."""
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
 from unstained.networks.unet import UNetSettings
 from unstained.settings import Settings
 from unstained.training.crops import PLAIN, CropSettings
+from unstained.training.optimisers import OptimiserName
 
 
 class TrainingSettings(Settings):
@@ -15,9 +16,9 @@ class TrainingSettings(Settings):
     network: UNetSettings = UNetSettings(batch_norm=True, residual=True, dropout=False)
     crops: CropSettings = CropSettings()
     loss: str = Field("mse+pearson", description="mse, bce, pearson, or a weighted sum like mse+0.5*pearson")
-    optimiser: Literal["adamw", "sgd", "adadelta"] = "adamw"
-    learning_rate: float = Field(
-        3e-3, gt=0, description="the peak of the one-cycle schedule; constant for adadelta"
+    optimiser: OptimiserName = "muon"
+    learning_rate: float | None = Field(
+        None, gt=0, description="the peak of the one-cycle schedule, constant for adadelta; null = its own"
     )
     weight_decay: float = Field(1e-2, ge=0)
     batch: int = Field(2, ge=1, description="crops per step")
