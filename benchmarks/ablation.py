@@ -39,6 +39,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "batch norm": {"network": {"batch_norm": False}},
     "residual blocks": {"network": {"residual": False}},
     "16 filters": {"network": {"width": 24}},
+    "muon": {"optimiser": "adamw"},
     "pearson loss": {"loss": "mse"},
     "foreground crops": {"crops": {"foreground": 0.0}},
     "free rotation and zoom": {"crops": {"rotate_deg": 0.0, "scale": 1.0}},

@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from record import write_result
 from unstained import pipeline
 from unstained.networks.bundle import load_model_bundle
@@ -96,7 +98,8 @@ def _write(one: SmallSet, found: dict[str, dict[str, Any]], arguments: argparse.
     ours = found["default"]
     pcc = {arm: each["mean"]["pcc"] for arm, each in found.items()}
     floors = {name: each["pcc"] for name, each in ours["floor"].items() if each.get("pcc") is not None}
-    name, budget = f"small-{one.folder}-{one.target.lower()}", f"{arguments.minutes:g} minutes on 2 cores"
+    cores = "1 core" if torch.get_num_threads() == 1 else f"{torch.get_num_threads()} cores"
+    name, budget = f"small-{one.folder}-{one.target.lower()}", f"{arguments.minutes:g} minutes on {cores}"
     same = {
         "data": f"{one.folder}: one half trains, the other tests; far too small for a claim",
         "command": f"python benchmarks/small_sets.py --data data --out work --minutes {arguments.minutes:g}",
