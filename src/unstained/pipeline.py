@@ -25,13 +25,12 @@ from unstained.prediction.labeller import Labeller
 from unstained.prediction.plates import PlateSettings, predict_plate
 from unstained.provenance import (
     RUN,
-    begin_folder,
-    finish_folder,
     keep_if_same,
     plate_record,
     read_json,
     record_in_plate,
     refuse_output,
+    results_folder,
     run_path,
     run_record,
     to_json,
@@ -171,9 +170,8 @@ def measure(
         tables = measure_plate(predicted, overwrite=overwrite, progress=partial(telling.count, "measure"))
     if out is not None:
         inputs = {"predicted": plate_record(predicted, *predicted.channels)}
-        begin_folder(out, inputs, overwrite=overwrite)
-        write_tables(out, tables, xlsx=xlsx)
-        finish_folder(out, run_record("measure", predicted.info[MEASURED], inputs))
+        with results_folder(out, "measure", predicted.info[MEASURED], inputs, overwrite=overwrite):
+            write_tables(out, tables, xlsx=xlsx)
     return tables
 
 
@@ -190,9 +188,8 @@ def evaluate(
         "predicted": plate_record(predicted, *predicted.channels),
         "truth": plate_record(truth, *(evaluation.target for evaluation in found.values())),
     }
-    begin_folder(out, inputs, overwrite=overwrite)
-    write_evaluations(out, found)
-    finish_folder(out, run_record("evaluate", options, inputs))
+    with results_folder(out, "evaluate", options, inputs, overwrite=overwrite):
+        write_evaluations(out, found)
     return found
 
 
@@ -236,15 +233,14 @@ def screen(
     if not source.exists():
         raise BadInput(f"no plate, folder or file at {source}")
     asked = {"source": str(source.resolve())}
-    begin_folder(out, asked, overwrite=overwrite)
-    plate = _plate_of(source, out / "plate.zarr", telling)
-    try:
-        predicted = predict(plate, labellers, out / "predicted.zarr", settings, telling=telling)
-    except OutputExists:  # by an earlier run that was broken off later
-        predicted = open_plate(out / "predicted.zarr")
-    measure(predicted, out / "tables", overwrite=True, telling=telling)
-    report(predicted, out / "report.html", overwrite=True)
-    finish_folder(out, run_record("screen", settings.model_dump(mode="json"), asked))
+    with results_folder(out, "screen", settings.model_dump(mode="json"), asked, overwrite=overwrite):
+        plate = _plate_of(source, out / "plate.zarr", telling)
+        try:
+            predicted = predict(plate, labellers, out / "predicted.zarr", settings, telling=telling)
+        except OutputExists:  # by an earlier run that was broken off later
+            predicted = open_plate(out / "predicted.zarr")
+        measure(predicted, out / "tables", overwrite=True, telling=telling)
+        report(predicted, out / "report.html", overwrite=True)
     return predicted
 
 
@@ -258,9 +254,9 @@ def study_splits(
     honest = split_for(plate, subject.input, plan.held_out, settings.seed)
     found = study_split(plate, subject, settings, honest, telling.progress)
     inputs = {"plate": plate_record(plate, *subject.channels)}
-    begin_folder(out, inputs, overwrite=overwrite)
-    write_json(out / "split.json", found.model_dump(mode="json"))
-    finish_folder(out, run_record("study split", settings.model_dump(mode="json"), inputs))
+    asked = settings.model_dump(mode="json")
+    with results_folder(out, "study split", asked, inputs, overwrite=overwrite):
+        write_json(out / "split.json", found.model_dump(mode="json"))
     return found
 
 

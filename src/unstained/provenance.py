@@ -5,7 +5,8 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -151,6 +152,16 @@ def finish_folder(out: Path, record: Mapping[str, Any]) -> None:
     """Write a folder's record, and so say that all is there."""
     write_json(out / RUN, record)
     (out / UNFINISHED).unlink(missing_ok=True)
+
+
+@contextmanager
+def results_folder(
+    out: Path, command: str, settings: Mapping[str, Any], inputs: Mapping[str, Any], *, overwrite: bool
+) -> Iterator[None]:
+    """Fill a folder with the results of a run; it counts as whole when the block ends without an error."""
+    begin_folder(out, inputs, overwrite=overwrite)
+    yield
+    finish_folder(out, run_record(command, settings, inputs))
 
 
 def remove(folder: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 from scipy.ndimage import gaussian_filter, shift
 
-from unstained.plates.registration import channel_shift
+from unstained.plates.registration import ChannelShift, channel_shift
 
 
 def cells(seed: int, side: int = 320, number: int = 60) -> np.ndarray:
@@ -38,6 +38,14 @@ def test_a_known_shift_is_found(moved):
     found = channel_shift(relief(nuclei, 0.7), stain(nuclei, moved))
     assert found.reliable
     assert (found.dy, found.dx) == pytest.approx(moved, abs=0.35)
+
+
+@pytest.mark.parametrize(
+    ("dx", "error_px", "reliable", "certain"),
+    [(1.5, 0.7, True, True), (1.0, 0.7, True, False), (-1.5, 0.7, True, True), (0, 2, False, False)],
+)
+def test_a_shift_is_certain_beyond_two_standard_errors(dx, error_px, reliable, certain):
+    assert ChannelShift(0.0, dx, 0.5, reliable, error_px, 10.0).certain is certain
 
 
 @pytest.mark.parametrize("angle", np.linspace(0, 2 * np.pi, 4, endpoint=False))

@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from unstained.errors import BadInput
 from unstained.plates.plate import FieldName, Plate, create_plate, fingerprint
+from unstained.plates.registration import ChannelShift
 from unstained.plates.splitting import split_plate
 from unstained.training import pairs as pairs_module
 from unstained.training.fitting import Fitted
@@ -71,17 +72,17 @@ def test_typical_object_sets_the_working_grid(plate: Plate) -> None:
     assert Grid(diameter_px=10).scale_for(5) == 1, "never enlarged"
 
 
-def test_misregistered_stain_is_moved_back(plate: Plate, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("error_px", "moved_px"), [(1.0, (-3, 2)), (2.0, (0, 0))])
+def test_a_stain_is_moved_back_where_it_lies_off_by_more_than_chance(
+    plate: Plate, monkeypatch: pytest.MonkeyPatch, error_px: float, moved_px: tuple[int, int]
+) -> None:
     split = split_plate(plate, test=["A02"], validation=["A03"])
     still = make_pairs(plate, split, ("TL", "DNA"), Grid(scale=1))
-
-    class Found:
-        dy, dx, reliable = 3.0, -2.0, True
-
-    monkeypatch.setattr(pairs_module, "channel_shift", lambda light, stain: Found())
+    found = ChannelShift(3.0, -2.0, 0.5, True, error_px, 10.0)
+    monkeypatch.setattr(pairs_module, "channel_shift", lambda light, stain: found)
     moved = make_pairs(plate, split, ("TL", "DNA"), Grid(scale=1))
     before, after = still.train[0].stained[0].numpy(), moved.train[0].stained[0].numpy()
-    np.testing.assert_allclose(after[8:-8, 8:-8], np.roll(before, (-3, 2), (0, 1))[8:-8, 8:-8], atol=1e-5)
+    np.testing.assert_allclose(after[8:-8, 8:-8], np.roll(before, moved_px, (0, 1))[8:-8, 8:-8], atol=1e-5)
 
 
 def test_fingerprints_name_every_field_of_every_role(plate: Plate) -> None:

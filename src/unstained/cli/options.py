@@ -83,4 +83,20 @@ PlateArgument = Annotated[
     str, typer.Argument(metavar="P.zarr", help="A plate, made by `unstained import`; also a URL.")
 ]
 PredictedArgument = Annotated[str, typer.Argument(metavar="Q.zarr", help="A predicted plate.")]
+Models = Annotated[
+    list[str], typer.Option("--model", metavar="MODEL", help="A bundled model or a path; can be repeated.")
+]
+OnlyFields = Annotated[
+    str | None, typer.Option("--fields", metavar="A01,A02/3", help="Wells or fields [default: all].")
+]
+InputChannel = Annotated[
+    str | None,
+    typer.Option("--input", metavar="CHANNEL", help="Read this channel in place of the model's own."),
+]
+PixelSize = Annotated[
+    float | None,
+    typer.Option(
+        "--pixel-size-um", metavar="F", help="Side of a pixel, µm, in place of what the images say."
+    ),
+]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: CUDA where there is any.")]

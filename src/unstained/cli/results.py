@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unstained.cli.options import Device, Json, Overwrite, PredictedArgument, SettingsFile, named, place
+from unstained.cli.options import (
+    Device,
+    InputChannel,
+    Json,
+    Models,
+    OnlyFields,
+    Overwrite,
+    PixelSize,
+    PredictedArgument,
+    SettingsFile,
+    named,
+    place,
+)
 from unstained.cli.task import Task, counted, task
 
 if TYPE_CHECKING:
@@ -15,22 +27,13 @@ if TYPE_CHECKING:
 
 def predict(
     source: Annotated[str, typer.Argument(metavar="P.zarr|IMAGE", help="A plate, or one image file.")],
-    model: Annotated[
-        list[str], typer.Option(metavar="MODEL", help="A bundled model or a path; can be repeated.")
-    ],
+    model: Models,
     out: Annotated[
         Path, typer.Option(metavar="Q.zarr|TIFF", help="The plate, or for an image the TIFF, to make.")
     ],
-    fields: Annotated[
-        str | None, typer.Option(metavar="A01,A02/3", help="Wells or fields [default: all].")
-    ] = None,
-    input: Annotated[
-        str | None,
-        typer.Option("--input", metavar="CHANNEL", help="Read this channel in place of the model's own."),
-    ] = None,
-    pixel_size_um: Annotated[
-        float | None, typer.Option(metavar="F", help="Side of a pixel, µm, in place of what the images say.")
-    ] = None,
+    fields: OnlyFields = None,
+    input: InputChannel = None,
+    pixel_size_um: PixelSize = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
     settings: SettingsFile = None,

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from unstained.cli.options import Device, Json, Overwrite, SettingsFile, named
+from unstained.cli.options import (
+    Device,
+    InputChannel,
+    Json,
+    Models,
+    OnlyFields,
+    Overwrite,
+    PixelSize,
+    SettingsFile,
+    named,
+)
 from unstained.cli.results import field_rows, say_scores
 from unstained.cli.task import counted, task
 
@@ -38,20 +48,11 @@ def demo(
 
 def screen(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A plate, or a folder of images.")],
-    model: Annotated[
-        list[str], typer.Option(metavar="MODEL", help="A bundled model or a path; can be repeated.")
-    ],
+    model: Models,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for all that is made.")],
-    fields: Annotated[
-        str | None, typer.Option(metavar="A01,A02/3", help="Wells or fields [default: all].")
-    ] = None,
-    input: Annotated[
-        str | None,
-        typer.Option("--input", metavar="CHANNEL", help="Read this channel in place of the model's own."),
-    ] = None,
-    pixel_size_um: Annotated[
-        float | None, typer.Option(metavar="F", help="Side of a pixel, µm, in place of what the images say.")
-    ] = None,
+    fields: OnlyFields = None,
+    input: InputChannel = None,
+    pixel_size_um: PixelSize = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
     settings: SettingsFile = None,

@@ -17,6 +17,7 @@ CUTOFF_PER_PX = 0.05
 MOST_PX = 1100
 DISTINCT = 3.0
 TRUSTED_ERROR_PX = 1.0
+CERTAIN_ERRORS = 2.0
 SMALLEST_SIDE = 10  # in units of the largest shift
 
 
@@ -43,6 +44,14 @@ class ChannelShift:
     reliable: bool
     error_px: float
     distinctness: float
+
+    @property
+    def certain(self) -> bool:
+        """Whether the channels lie apart by more than chance: over `CERTAIN_ERRORS` standard errors.
+
+        Less isn't worth correcting: fields moved by their errors teach a network blurred edges.
+        """
+        return self.reliable and float(np.hypot(self.dy, self.dx)) > CERTAIN_ERRORS * self.error_px
 
 
 def channel_shift(label_free: RawPlane, stained: RawPlane, max_px: int = 12) -> ChannelShift:

@@ -139,6 +139,6 @@ def _training_record(fitted: Fitted, pairs: Pairs, start: Model | None) -> dict[
         **fitted.settings.model_dump(mode="json"),
         "from": start.name if start else None,
         "shifts": {
-            name: {"dy": s.dy, "dx": s.dx, "reliable": s.reliable} for name, s in pairs.shifts.items()
+            name: {"dy": s.dy, "dx": s.dx, "corrected": s.certain} for name, s in pairs.shifts.items()
         },
     }

@@ -62,12 +62,7 @@ class Pairs:
             f"typical object {size}; the network sees images shrunk to {self.working_scale:.2f} of their size"
         ]
         for name, found in self.shifts.items():
-            where = (
-                f"stain lies {found.dy:+.1f}, {found.dx:+.1f} px (y, x) off the input; corrected for training"
-            )
-            told.append(
-                f"{name}: {where if found.reliable else 'channels too unlike to register; left as they are'}"
-            )
+            told.append(f"{name}: {_said(found)}")
         return told
 
 
@@ -134,7 +129,7 @@ def _training_planes(plate: Plate, region: Region, recipe: _Recipe, found: Chann
     stained = []
     for index, (name, scale) in enumerate(zip(targets, recipe.scales, strict=True)):
         plane = np.asarray(plate.read(region.field, name), dtype=np.float32)
-        if found.reliable:
+        if found.certain:
             plane = shift(plane, (-found.dy, -found.dx), order=1, mode="nearest")
         scaled = scale.apply(resample(plane, working_shape(plane.shape, recipe.zoom)))
         stained.append(
@@ -173,6 +168,13 @@ def _shift(plate: Plate, name: FieldName, label_free: str, target: str) -> Chann
         np.asarray(plate.read(name, label_free), dtype=np.float32),
         np.asarray(plate.read(name, target), dtype=np.float32),
     )
+
+
+def _said(found: ChannelShift) -> str:
+    if not found.reliable:
+        return "channels too unlike to register; left as they are"
+    where = f"stain lies {found.dy:+.1f}, {found.dx:+.1f} px (y, x) off the input, ± {found.error_px:.1f}"
+    return f"{where}; {'corrected for training' if found.certain else 'no more than chance, left as it is'}"
 
 
 def _fields(regions: Sequence[Region]) -> tuple[FieldName, ...]:
