@@ -86,7 +86,7 @@ def train(
 
     Wells and fields named by --test are never seen; `unstained evaluate` scores them. Interrupted, the same
     command goes on where it stopped. A settings file may also hold the recipe's own values, such as
-    "learning_rate: 0.001" or "crops.side: 128".
+    "learning_rate: 0.01" or "crops.side: 128".
 
     Example: unstained train plate.zarr --stain nuclei --input TL --target DNA --out my-nuclei --test A03
     """

@@ -225,13 +225,16 @@ def steps_in(
     copy.load_state_dict(network.state_dict())
     trial = Fitting(copy, settings.model_copy(update={"steps": 10}), train, validation, lambda _: None)
     optimiser = _optimiser(copy, trial.settings)["optimizer"]
+    batches = iter(trial.train_dataloader())
     times = []
-    for batch, _ in zip(trial.train_dataloader(), range(4), strict=False):
+    for _ in range(8):
         began = time.perf_counter()
-        trial.training_step(batch, 0).backward()  # type: ignore[no-untyped-call]
+        trial.training_step(next(batches), 0).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(copy.parameters(), 1.0)
         optimiser.step()
+        optimiser.zero_grad()
         times.append(time.perf_counter() - began)
-    per_step = float(np.median(times[1:]))
+    per_step = float(np.median(times[2:]))
     seconds = 60 * (settings.minutes or MINUTES)
     return max(1, int((seconds - VALIDATIONS * _validation_time(trial)) / per_step))
 
