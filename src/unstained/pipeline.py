@@ -269,8 +269,9 @@ def _keep(model: Model, out: Path, unfinished: Path, *, overwrite: bool) -> None
 def _training_record(plate: Plate, plan: Plan, begin: Model | None) -> dict[str, Any]:
     settings = {**vars(plan.subject), **vars(plan.held_out), **plan.settings.model_dump(mode="json")}
     start = None if begin is None else {"name": begin.name, "weights_sha256": begin.card.weights_sha256}
-    inputs = {"plate": plate_record(plate, *plan.subject.channels), "from": start}
-    return run_record("train", settings, inputs)
+    known = plate_record(plate, *plan.subject.channels)
+    known["path"] = Path(known["path"]).name  # a model travels; its maker's folders don't
+    return run_record("train", settings, {"plate": known, "from": start})
 
 
 def _plate_of(source: Path, imported: Path, telling: Telling) -> Plate:

@@ -31,6 +31,9 @@ VALIDATIONS = 10
 MINUTES = 10.0
 """How long a training takes where neither minutes nor steps are given."""
 
+WARM_UP_S = 10.0
+"""The timed warm-up takes eight steps, fewer where they last longer than this together, but three."""
+
 _STEPS = "steps.txt"
 
 
@@ -226,15 +229,15 @@ def steps_in(
     trial = Fitting(copy, settings.model_copy(update={"steps": 10}), train, validation, lambda _: None)
     optimiser = _optimiser(copy, trial.settings)["optimizer"]
     batches = iter(trial.train_dataloader())
-    times = []
-    for _ in range(8):
+    times: list[float] = []
+    while len(times) < 3 or (len(times) < 8 and sum(times) < WARM_UP_S):
         began = time.perf_counter()
         trial.training_step(next(batches), 0).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(copy.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
         times.append(time.perf_counter() - began)
-    per_step = float(np.median(times[2:]))
+    per_step = float(np.median(times[1:]))
     seconds = 60 * (settings.minutes or MINUTES)
     return max(1, int((seconds - VALIDATIONS * _validation_time(trial)) / per_step))
 
