@@ -1,8 +1,8 @@
 """The main claim: hela-rpe1, train on fields A01/0 and A01/1, score A01/2; the default recipe against FRM's.
 
 Usage: python benchmarks/hela_rpe1.py --data FOLDER --out FOLDER [--minutes 10] [--seed 0] [--recipes …]
-Both recipes are trained in turn on the same machine for the same time and scored the same way. FRM's batch of 32
-leaves it few steps on a laptop; `--recipes frm-small` is a kinder rival, the same recipe in batches of 4.
+Both recipes are trained in turn on the same machine for the same time and scored the same way. FRM's batch
+of 32 leaves it few steps on a laptop; `--recipes frm-small` is a kinder rival, the same in batches of 4.
 Writes results/hela-rpe1-*.json. A01/2 is to be scored once, when the recipe is frozen.
 """
 
