@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/small_sets.py --data FOLDER --out FOLDER [--minutes 3] [--seed 0] [--only …]
 One place each, split by image half: less than one stained field to learn from. All arms of a set are trained
-in turn on the same machine for the same time, FRM's in batches of 4, as 32 would leave it hardly a step. Nuclei
-are also learnt by going on from hela-rpe1-nuclei, which has seen other cells and another microscope.
+in turn on the same machine for the same time, FRM's in batches of 4, as 32 leave it hardly a step. Nuclei are
+also learnt by going on from hela-rpe1-nuclei, which has seen other cells and another microscope.
 Writes results/small-<set>-<stain>.json and …-from.json.
 """
 
