@@ -216,3 +216,19 @@ def test_devices_are_never_guessed():
     for name in ("cuda:99", "gpu", "mps:7", ""):
         with pytest.raises(BadSettings, match=r"there are: auto, cpu"):
             find_device(name)
+
+
+@pytest.mark.parametrize(("image_um", "moved_px"), [(0.5, (4, -6)), (1.0, (2, -3))])
+def test_a_stain_lies_where_the_microscope_would_record_it(unchanging, image_um, moved_px):
+    """An offset of (4, −6) px of the training images, half as many of pixels twice as large."""
+    plane = smooth_field(96, 80)
+    still = Engine(unchanging()).predict(plane, image_um)[0]
+    moved = Engine(unchanging(offsets_px=((4.0, -6.0),))).predict(plane, image_um)[0]
+    inner = np.s_[8:-8, 8:-8]
+    np.testing.assert_allclose(moved[inner], np.roll(still, moved_px, (0, 1))[inner], rtol=1e-5)
+    assert not np.allclose(moved[inner], still[inner], rtol=1e-3)
+
+
+def test_an_offset_leaves_a_constant_field_constant(unchanging):
+    predicted = Engine(unchanging(offsets_px=((1.3, -2.6),))).predict(np.full((40, 56), 900, np.uint16), 0.5)
+    assert np.ptp(predicted) == 0

@@ -42,6 +42,9 @@ class ModelCard(Settings):
     network: UNetSettings = UNetSettings()
     normalisation: Normalisation = Normalisation()
     scales: tuple[StainScale, ...] = Field(description="network units to camera units, one per stain")
+    offsets_px: tuple[tuple[float, float], ...] = Field(
+        (), description="per stain: how far it was recorded off the input (y, x), px of the training images"
+    )
     average_flips: bool = Field(False, description="predict four mirror images and average")
     fingerprints: dict[str, dict[str, str]] = Field({}, description="role → field → SHA-256 of its input")
     split: dict[str, Any] = Field({}, description="level, regions by role, and what it can't promise")
@@ -56,6 +59,7 @@ class ModelCard(Settings):
     @model_validator(mode="after")
     def _counts_agree(self) -> Self:
         counts = {len(self.stains), len(self.targets), len(self.scales), self.network.outputs}
+        counts |= {len(self.offsets_px)} - {0}
         if len(counts) > 1 or len(set(self.stains)) != len(self.stains):
             raise ValueError("stains, targets, scales and outputs must be equally many, no stain twice")
         if self.network.inputs != 1:

@@ -15,6 +15,9 @@ from unstained.settings import Settings
 # Per level from the top down to the bottleneck, mirrored on the way up (SCIENCE §2).
 THESIS_DROPOUT = (0.1, 0.1, 0.2, 0.2, 0.3)
 
+MIRRORS = ((), (2,), (3,), (2, 3))
+"""Axes of (B C Y X) that are turned round for the four mirror images whose predictions are averaged."""
+
 
 class UNetSettings(Settings):
     """The shape of a network; the defaults are the thesis' network exactly (1,940,817 weights)."""

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import shift
 from torch import Tensor
 
 from unstained.arrays import Planes, RawPlane
 from unstained.errors import BadInput, BadSettings, UnstainedWarning, WrongModel
 from unstained.networks.bundle import Model, ModelCard
 from unstained.networks.resampling import network_plane, resample
-from unstained.networks.unet import UNetSettings
+from unstained.networks.unet import MIRRORS, UNetSettings
 from unstained.prediction.tiling import Tiling, predict_outputs
 
 MOST_ZOOM = 2.0
@@ -24,8 +25,6 @@ MOST_ZOOM = 2.0
 
 CPU_MEMORY_GIB = 2.5
 """What a network may use at once where nothing else is said; on a GPU, half of what is free there."""
-
-_MIRRORS = ((), (2,), (3,), (2, 3))
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,8 @@ class Engine:
     def predict(self, plane: RawPlane, pixel_size_um: float | None = None) -> Planes:
         """Predict every stain (stain Y X) of one field (Y X), in the camera units of the training stains.
 
+        Where the microscope records a stain a little beside the label-free image, the prediction lies so too.
+
         Raises
         ------
         BadInput
@@ -114,12 +115,16 @@ class Engine:
     def _run(self, plane: RawPlane, pixel_size_um: float | None, *, embed: bool) -> list[Planes]:
         refuse_unusable(plane)
         shape = (plane.shape[0], plane.shape[1])
-        working = network_plane(plane, self.card.normalisation, self.zoom(pixel_size_um))
+        zoom = self.zoom(pixel_size_um)
+        working = network_plane(plane, self.card.normalisation, zoom)
         tiling = self.tiling or self.tiling_for(working.shape)
         stains, *rest = predict_outputs(working, lambda window: self._forward(window, embed=embed), tiling)
         camera = np.empty((len(stains), *shape), np.float32)
         for index, scale in enumerate(self.card.scales):
             camera[index] = scale.undo(resample(stains[index], shape))
+        for stain, offset in zip(camera, self.card.offsets_px, strict=False):
+            moved_px = np.asarray(offset) * self.card.working_scale / zoom
+            stain[:] = shift(stain, moved_px, order=1, mode="nearest")
         return [camera, *rest]
 
     def _forward(self, window: Planes, *, embed: bool) -> list[Planes]:
@@ -131,9 +136,9 @@ class Engine:
             bottleneck = [levels[-1]] if embed else []
             total = self._in_units(self._network.decode(levels))
             del levels
-            for axes in _MIRRORS[1:] if self.card.average_flips else ():
+            for axes in MIRRORS[1:] if self.card.average_flips else ():
                 total += self._in_units(self._network(planes.flip(axes))).flip(axes)
-            mean = total / (len(_MIRRORS) if self.card.average_flips else 1)
+            mean = total / (len(MIRRORS) if self.card.average_flips else 1)
             return [output[0].cpu().contiguous().numpy() for output in (mean, *bottleneck)]
 
     def _in_units(self, stains: Tensor) -> Tensor:

@@ -54,6 +54,7 @@ class Pairs:
     object_contrast: float | None = None
     shifts: Mapping[str, ChannelShift] = field(default_factory=dict)
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    corrections: tuple[tuple[float, float], ...] = ()  # y, x px, of each validation (else training) region
 
     def lines(self) -> list[str]:
         """Say what was found, for a log."""
@@ -111,6 +112,7 @@ def make_pairs(
             }
             for role in ("train", "validation", "test")
         },
+        corrections=tuple(_correction(shifts[region.field]) for region in split.validation or split.train),
     )
 
 
@@ -130,7 +132,8 @@ def _training_planes(plate: Plate, region: Region, recipe: _Recipe, found: Chann
     for index, (name, scale) in enumerate(zip(targets, recipe.scales, strict=True)):
         plane = np.asarray(plate.read(region.field, name), dtype=np.float32)
         if found.certain:
-            plane = shift(plane, (-found.dy, -found.dx), order=1, mode="nearest")
+            dy, dx = _correction(found)
+            plane = shift(plane, (-dy, -dx), order=1, mode="nearest")
         scaled = scale.apply(resample(plane, working_shape(plane.shape, recipe.zoom)))
         stained.append(
             scaled if recipe.levels is None else (scaled > recipe.levels[index]).astype(np.float32)
@@ -168,6 +171,10 @@ def _shift(plate: Plate, name: FieldName, label_free: str, target: str) -> Chann
         np.asarray(plate.read(name, label_free), dtype=np.float32),
         np.asarray(plate.read(name, target), dtype=np.float32),
     )
+
+
+def _correction(found: ChannelShift) -> tuple[float, float]:
+    return (found.dy, found.dx) if found.certain else (0.0, 0.0)
 
 
 def _said(found: ChannelShift) -> str:

@@ -1,0 +1,56 @@
+"""The offset between predicted and recorded stain, found for a network whose output is known."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter, shift
+from torch import Tensor
+
+from unstained.training.crops import TrainingPlanes
+from unstained.training.models import stain_offset
+from unstained.training.pairs import Pairs
+from unstained.training.recipes import TrainingSettings
+
+
+def same(planes: Tensor) -> Tensor:
+    """Change nothing, as a network."""
+    return planes
+
+
+def region(seed: int, moved: tuple[float, float], noise: float = 0.1) -> TrainingPlanes:
+    """Make a region whose stain is its input, moved (y, x px) and noisy."""
+    rng = np.random.default_rng(seed)
+    light = gaussian_filter(rng.normal(size=(192, 128)), 4).astype(np.float32) * 10
+    stain = shift(light, moved, order=3, mode="nearest") + noise * rng.normal(size=light.shape)
+    return TrainingPlanes.from_arrays(light, stain.astype(np.float32)[None])
+
+
+def offset(
+    train: list[TrainingPlanes], validation: list[TrainingPlanes], scale: float = 1.0, **more: Any
+) -> Any:
+    fitted = SimpleNamespace(network=same, settings=TrainingSettings())
+    pairs = Pairs(tuple(train), tuple(validation), (), scale, None, **more)
+    return stain_offset(fitted, pairs, 0)  # type: ignore[arg-type]
+
+
+def test_the_offset_is_where_the_stain_lies_on_validation_regions() -> None:
+    assert offset([region(0, (6, 6))], [region(1, (1.5, -2.0))]) == pytest.approx((1.5, -2), abs=0.1)
+
+
+def test_without_validation_training_regions_tell_and_the_median_counts() -> None:
+    train = [region(seed, moved) for seed, moved in enumerate([(1, 0), (1.2, 0.2), (8, -8)])]
+    assert offset(train, []) == pytest.approx((1.2, 0), abs=0.1)
+
+
+def test_the_offset_is_in_pixels_of_the_images_and_counts_what_was_corrected() -> None:
+    found = offset([], [region(0, (1, -1))], scale=0.5, corrections=((4.0, 0.5),))
+    assert found == pytest.approx((4 + 2, 0.5 - 2), abs=0.2)
+
+
+def test_a_region_that_the_network_does_not_know_says_nothing() -> None:
+    unlike = TrainingPlanes.from_arrays(
+        region(0, (0, 0)).label_free[0].numpy(), region(5, (0, 0)).label_free.numpy()
+    )
+    assert offset([], [unlike]) == (0, 0)
