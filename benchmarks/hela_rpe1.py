@@ -92,7 +92,7 @@ def write_figures(found: dict[str, dict[str, Any]], minutes: float, seed: int) -
         comparison=">=",
         against={"frm-recipe": frm, **floors},
         **same,
-        notes=f"SSIM {ours['mean']['ssim']:.3f}; registered PCC {ours.get('pcc_registered')}",
+        notes=f"SSIM {ours['mean']['ssim']:.3f}; in register {ours['mean']['pcc_registered']:.3f}",
     )
     write_result(
         "hela-rpe1-error-removed",
