@@ -164,13 +164,19 @@ def stain_offset(fitted: Fitted, pairs: Pairs, index: int) -> tuple[float, float
         even = even_sides(field)
         predicted = _mirrored_mean(fitted, even.label_free)[index].numpy()
         real = even.stained[index].numpy()
-        if np.ptp(real) == 0 or np.corrcoef(predicted.ravel(), real.ravel())[0, 1] < ALIKE:
+        if not _alike(predicted, real):
             continue
         offset_px = np.asarray(correction) + displacement(predicted, real) / pairs.working_scale
         if np.abs(offset_px).max() <= LARGEST_OFFSET_PX:
             found.append(offset_px)
     dy, dx = np.median(found, axis=0) if found else (0.0, 0.0)
     return round(float(dy), 2), round(float(dx), 2)
+
+
+def _alike(predicted: Plane, real: Plane) -> bool:
+    """Tell whether two planes correlate; one that is constant or not finite, as of a dead network, doesn't."""
+    usable = np.isfinite(predicted).all() and np.ptp(predicted) > 0 and np.ptp(real) > 0
+    return bool(usable and np.corrcoef(predicted.ravel(), real.ravel())[0, 1] >= ALIKE)
 
 
 def displacement(first: Plane, second: Plane, rounds: int = 5) -> NDArray[np.float64]:
