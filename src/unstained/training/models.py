@@ -174,7 +174,7 @@ def stain_offset(fitted: Fitted, pairs: Pairs, index: int) -> tuple[float, float
 
 
 def _alike(predicted: Plane, real: Plane) -> bool:
-    """Tell whether two planes correlate; one that is constant or not finite, as of a dead network, doesn't."""
+    """Tell whether two planes correlate; what a dead network gives (constant, NaN) does not."""
     usable = np.isfinite(predicted).all() and np.ptp(predicted) > 0 and np.ptp(real) > 0
     return bool(usable and np.corrcoef(predicted.ravel(), real.ravel())[0, 1] >= ALIKE)
 
