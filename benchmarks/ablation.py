@@ -1,6 +1,6 @@
 """What each part of the default recipe is worth: leave one out, train on A01/0, score A01/1, never A01/2.
 
-Usage: python benchmarks/ablation.py --data FOLDER [--seeds 3] [--steps 150] [--only NAME,NAME] [--jobs 1]
+Usage: python benchmarks/ablation.py --data FOLDER [--seeds 3] [--steps 200] [--only NAME,NAME]
 Writes results/ablation-<part>.json: mean PCC on A01/1 with the part minus without it (positive = it helps).
 A part that doesn't help on validation has no place in the default recipe.
 """
@@ -10,9 +10,11 @@ import json
 import tempfile
 import warnings
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -26,8 +28,9 @@ from unstained.plates.importing import import_plate
 from unstained.plates.plate import FieldName, Plate
 from unstained.plates.splitting import split_plate
 from unstained.prediction.engine import Engine
+from unstained.training import crops, fitting
 from unstained.training.models import Subject, fit_model
-from unstained.training.pairs import Grid, make_pairs
+from unstained.training.pairs import SIGNAL, Grid, make_pairs
 from unstained.training.recipes import TrainingSettings
 
 SIDE = 192  # crops of a laptop's patience: many short trainings, all equal but for one part
@@ -37,11 +40,14 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "working grid": {"working_scale": 1.0},
     "objects of 25 px": {"grid": {"diameter_px": 17.0}},
     "batch norm": {"network": {"batch_norm": False}},
-    "residual blocks": {"network": {"residual": False}},
+    "plain blocks": {"network": {"residual": True}},
     "16 filters": {"network": {"width": 24}},
     "muon": {"optimiser": "adamw"},
     "pearson loss": {"loss": "mse"},
+    "pearson pooled": {"loss": "mse+pearson"},
     "foreground crops": {"crops": {"foreground": 0.0}},
+    "bright cells more often": {"brightest": SIGNAL},
+    "settled batch norm": {"settle": False},
     "free rotation and zoom": {"crops": {"rotate_deg": 0.0, "scale": 1.0}},
     "steady look": {"crops": {"gain": 0.2, "bias": 0.1, "noise": 0.05, "blur_px": 0.7}},
     "averaged flips": {"average_flips": False},
@@ -68,11 +74,14 @@ def score(plate: Plate, changes: Mapping[str, Any], steps: int, seed: int) -> fl
         Normalisation(**changes.get("normalisation", {})), settings.working_scale, **changes.get("grid", {})
     )
     subject = Subject("ablation", "nuclei", "TL", "DNA")
-    pairs = make_pairs(plate, split, subject.channels, grid)
-    pairs = replace(pairs, validation=())  # scored once, at the end
-    model, _ = fit_model(
-        subject, pairs, settings.model_copy(update={"patience": steps}), accelerator="cpu", devices=1
-    )
+    with ExitStack() as parts:
+        if "brightest" in changes:
+            parts.enter_context(patch.object(crops, "BRIGHTEST", changes["brightest"]))
+        if "settle" in changes:
+            parts.enter_context(patch.object(fitting, "settle_batch_norm", lambda network, _: network.eval()))
+        pairs = make_pairs(plate, split, subject.channels, grid)
+        pairs = replace(pairs, validation=())  # scored once, at the end
+        model, _ = fit_model(subject, pairs, settings, accelerator="cpu", devices=1)
     card = model.card.model_copy(update={"normalisation": grid.normalisation})
     predicted = Engine(Model(card, model.network), device="cpu").predict(plate.read(field, "TL"))[0]
     return float(image_agreement(predicted, plate.read(field, "DNA"))["pcc"] or 0.0)
@@ -83,7 +92,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--data", type=Path, required=True, help="folder with hela-rpe1's manifest.csv")
     arguments.add_argument("--seeds", type=int, default=3)
-    arguments.add_argument("--steps", type=int, default=150)
+    arguments.add_argument("--steps", type=int, default=200)
     arguments.add_argument("--only", default="", help="names of parts, with commas; default: all")
     arguments.add_argument("--log", type=Path, default=Path("work/ablation.jsonl"))
     chosen = arguments.parse_args()

@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from unstained.errors import BadSettings
-from unstained.training.losses import bce, correlations, is_camera_unit_free, mse, named_loss, pearson
+from unstained.training.losses import (
+    bce,
+    correlations,
+    is_camera_unit_free,
+    mse,
+    named_loss,
+    pearson,
+    pooled_pearson,
+)
 
 
 @pytest.fixture
@@ -45,6 +53,14 @@ def test_pearson_of_a_constant_prediction_has_a_gradient_without_nan(real: torch
     assert torch.isfinite(predicted.grad).all()
 
 
+def test_pooled_pearson_is_the_correlation_over_all_crops_of_a_stain(real: torch.Tensor) -> None:
+    other = real + torch.rand(real.shape, generator=torch.Generator().manual_seed(1))
+    r = [torch.corrcoef(torch.stack([other[:, i].flatten(), real[:, i].flatten()]))[0, 1] for i in (0, 1)]
+    assert pooled_pearson(other, real).item() == pytest.approx((2 - sum(r).item()) / 4, abs=1e-5)
+    brighter = torch.arange(3).view(3, 1, 1, 1) * 10.0  # crops of unlike brightness, each predicted as flat
+    assert pooled_pearson(brighter.expand_as(real), real + brighter).item() < 0.01
+
+
 def test_sums_weigh_their_parts(real: torch.Tensor) -> None:
     predicted = real.flip(-1)
     total = named_loss("mse+0.5*pearson")(predicted, real)
@@ -63,4 +79,5 @@ def test_unknown_losses_are_refused_in_one_line(name: str) -> None:
 def test_only_pearson_alone_leaves_units_open() -> None:
     assert is_camera_unit_free("pearson")
     assert is_camera_unit_free("2*pearson")
+    assert is_camera_unit_free("pearson+2*pooled_pearson")
     assert not is_camera_unit_free("mse+pearson")

@@ -59,7 +59,5 @@ def test_a_region_that_the_network_does_not_know_says_nothing() -> None:
 @pytest.mark.parametrize("value", [0.0, np.nan])
 def test_a_dead_network_has_no_offset(value: float) -> None:
     held_out = region(0, (2, 2))
-    dead = TrainingPlanes.from_arrays(
-        np.full(held_out.shape, value, np.float32), held_out.stained.numpy()
-    )
+    dead = TrainingPlanes.from_arrays(np.full(held_out.shape, value, np.float32), held_out.stained.numpy())
     assert offset([], [dead]) == (0, 0)

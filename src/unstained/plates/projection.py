@@ -3,15 +3,13 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
 from unstained.arrays import RawPlane
 from unstained.errors import BadInput, BadSettings, listed
 from unstained.plates.fields import FieldName
+from unstained.plates.sharpness import detail
 from unstained.plates.sources import PlaneSource
 
 Stack = tuple[PlaneSource, ...]
@@ -93,19 +91,8 @@ def project_stack(stack: Stack, project: str) -> tuple[RawPlane, int | None]:
             )
     if project == "max":
         return np.max(planes, axis=0), None
-    best = int(np.argmax([sharpness(plane) for plane in planes]))
+    best = int(np.argmax([detail(plane) for plane in planes]))
     return planes[best], stack[best].z
-
-
-def sharpness(plane: NDArray[Any]) -> float:
-    """Say how sharp a plane (Y X) is: variance of its Laplacian over its squared mean, after light smoothing.
-
-    Dividing by the mean makes planes of unequal brightness comparable (LAPV of Pertuz et al. 2013); the
-    smoothing, of 1 px, keeps camera noise from counting as detail.
-    """
-    smooth = ndimage.gaussian_filter(plane.astype(np.float32), 1.0)
-    mean = float(smooth.mean())
-    return float(ndimage.laplace(smooth).var()) / (mean * mean) if mean else 0.0
 
 
 def described(plane: RawPlane) -> str:

@@ -1,8 +1,8 @@
-"""What one plane says about itself: noise, structure above it, and how wide its edges are."""
+"""What one plane says about itself: noise, structure above it, detail, and how wide its edges are."""
 
 import numpy as np
 from numpy.polynomial.legendre import legvander2d
-from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
+from scipy.ndimage import gaussian_filter, laplace, maximum_filter, minimum_filter
 
 from unstained.arrays import Plane, RawPlane
 
@@ -67,3 +67,14 @@ def edge_width_px(plane: Plane) -> float:
     tiny = np.finfo(np.float32).tiny
     sigma = float(np.median(height[steepest] / np.maximum(slope[steepest], tiny))) / np.sqrt(2 * np.pi)
     return float(np.sqrt(max(sigma**2 - EDGE_SMOOTHING_PX**2, 0.0)))
+
+
+def detail(plane: RawPlane) -> float:
+    """Say how much detail a plane (Y X) shows: variance of its smoothed Laplacian over its squared mean.
+
+    Dividing by the mean makes planes of unequal brightness comparable (LAPV of Pertuz et al. 2013); the
+    smoothing, of 1 px, keeps camera noise from counting as detail.
+    """
+    smooth = gaussian_filter(plane.astype(np.float32), 1.0)
+    mean = float(smooth.mean())
+    return float(laplace(smooth).var()) / (mean * mean) if mean else 0.0

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from unstained.networks.unet import UNet
+from unstained.training.batch_norm import settle_batch_norm
 from unstained.training.crops import TrainingPlanes, draw_batch, even_sides
 from unstained.training.losses import correlations, named_loss
 from unstained.training.optimisers import make_optimiser
@@ -124,8 +125,13 @@ class Fitting(lightning.LightningModule):
     def on_validation_epoch_start(self) -> None:
         self._seen: list[Tensor] = []
 
+    @property
+    def seen_pcc(self) -> float:
+        """Mean PCC of the regions validated since `on_validation_epoch_start`."""
+        return float(torch.stack(self._seen).mean())
+
     def on_validation_epoch_end(self) -> None:
-        self.pcc = float(torch.stack(self._seen).mean())
+        self.pcc = self.seen_pcc
         self.log("validation_pcc", self.pcc, sync_dist=True)
         if self.best is None or self.pcc > self.best[0]:
             weights = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
@@ -188,9 +194,11 @@ def fit(
         fitting = Fitting(network, settings, train, validation, tell)
         trainer = _trainer(settings, bool(validation), folder, devices)
         trainer.fit(fitting, ckpt_path=_keep_steps(folder, settings), weights_only=True)
-    pcc, weights = fitting.best or (None, network.state_dict())
-    network.load_state_dict(weights)
-    return Fitted(network.cpu().eval(), tuple(fitting.course), settings, pcc)
+    if fitting.best is not None:
+        network.load_state_dict(fitting.best[1])
+    settle_batch_norm(network.cpu(), [field.label_free for field in map(even_sides, train)])
+    pcc = _validated(fitting) if validation else None
+    return Fitted(network.eval(), tuple(fitting.course), settings, pcc)
 
 
 def in_channels_last(network: UNet) -> UNet:
@@ -264,11 +272,19 @@ def _quiet_lightning() -> Iterator[None]:
                 logger.setLevel(level)
 
 
+def _validated(fitting: Fitting) -> float:
+    """Give the validation PCC of the network as it is."""
+    fitting.on_validation_epoch_start()
+    with torch.inference_mode():
+        for batch in fitting.val_dataloader():
+            fitting.validation_step(batch, 0)
+    return fitting.seen_pcc
+
+
 def _validation_time(fitting: Fitting) -> float:
     began = time.perf_counter()
-    with torch.inference_mode():
-        for label_free, _ in fitting.val_dataloader():
-            fitting.network(label_free)
+    if fitting.validation_fields:
+        _validated(fitting)
     return time.perf_counter() - began
 
 

@@ -1,7 +1,7 @@
 """Losses between predicted and real stains (B stain Y X), each one number; sums of them by name.
 
-`"mse+pearson"` adds two; `"mse+0.5*pearson"` weighs one. Pearson: r per crop and stain, as (1 − r) / 2;
-crops without contrast in the real stain are skipped.
+`"mse+pearson"` adds two; `"mse+0.5*pearson"` weighs one. Pearson: r as (1 − r) / 2, per crop and stain, or
+pooled over the batch; what has no contrast in the real stain is skipped.
 """
 
 from collections.abc import Callable
@@ -36,6 +36,11 @@ def pearson(predicted: Tensor, real: Tensor) -> Tensor:
     return (loss * contrast).sum() / contrast.sum().clamp(min=1)
 
 
+def pooled_pearson(predicted: Tensor, real: Tensor) -> Tensor:
+    """(1 − r) / 2 of each stain over all crops together: as a field is scored, bright crops count most."""
+    return pearson(predicted.transpose(0, 1).flatten(1)[None], real.transpose(0, 1).flatten(1)[None])
+
+
 def correlations(predicted: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
     """Pearson r of each crop and stain (B stain), and 1 where the real one has any contrast."""
     predicted = predicted.flatten(2) - predicted.flatten(2).mean(-1, keepdim=True)
@@ -45,7 +50,7 @@ def correlations(predicted: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
     return r, (real.square().mean(-1) > FLAT).to(r)
 
 
-LOSSES: dict[str, Loss] = {loss.__name__: loss for loss in (mse, bce, pearson)}
+LOSSES: dict[str, Loss] = {loss.__name__: loss for loss in (mse, bce, pearson, pooled_pearson)}
 
 
 def named_loss(name: str) -> Loss:
@@ -66,7 +71,7 @@ def named_loss(name: str) -> Loss:
 
 def is_camera_unit_free(name: str) -> bool:
     """Tell whether a loss leaves gain and offset of the output undetermined (Pearson alone)."""
-    return {part.split("*")[-1].strip() for part in name.split("+")} == {"pearson"}
+    return {part.split("*")[-1].strip() for part in name.split("+")} <= {"pearson", "pooled_pearson"}
 
 
 def _weighted(part: str, name: str) -> tuple[float, Loss]:

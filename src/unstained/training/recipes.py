@@ -13,9 +13,12 @@ from unstained.training.optimisers import OptimiserName
 class TrainingSettings(Settings):
     """How a network is trained; the defaults are the recipe for 2–20 fields and a laptop."""
 
-    network: UNetSettings = UNetSettings(batch_norm=True, residual=True, dropout=False)
+    network: UNetSettings = UNetSettings(batch_norm=True, dropout=False)
     crops: CropSettings = CropSettings()
-    loss: str = Field("mse+pearson", description="mse, bce, pearson, or a weighted sum like mse+0.5*pearson")
+    loss: str = Field(
+        "mse+pooled_pearson",
+        description="mse, bce, pearson, pooled_pearson, or a weighted sum like mse+0.5*pearson",
+    )
     optimiser: OptimiserName = "muon"
     learning_rate: float | None = Field(
         None, gt=0, description="the peak of the one-cycle schedule, constant for adadelta; null = its own"
