@@ -51,6 +51,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "free rotation and zoom": {"crops": {"rotate_deg": 0.0, "scale": 1.0}},
     "steady look": {"crops": {"gain": 0.2, "bias": 0.1, "noise": 0.05, "blur_px": 0.7}},
     "averaged flips": {"average_flips": False},
+    "light from one side": {"follow_light": False},
     "flattened light": {"normalisation": {"flatten": 0.0}},
 }
 
@@ -71,7 +72,10 @@ def score(plate: Plate, changes: Mapping[str, Any], steps: int, seed: int) -> fl
     split = split_plate(plate, test=["A01/2"], validation=["A01/1"])
     settings = settings_without(changes, steps, seed)
     grid = Grid(
-        Normalisation(**changes.get("normalisation", {})), settings.working_scale, **changes.get("grid", {})
+        Normalisation(**changes.get("normalisation", {})),
+        settings.working_scale,
+        follow_light=settings.follow_light,
+        **changes.get("grid", {}),
     )
     subject = Subject("ablation", "nuclei", "TL", "DNA")
     with ExitStack() as parts:

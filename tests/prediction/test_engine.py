@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis.strategies import floats, integers, sampled_from
+from scipy.ndimage import gaussian_filter
 
 from unstained.errors import BadInput, BadSettings, UnstainedWarning, WrongModel
 from unstained.networks.normalisation import Normalisation, StainScale
@@ -88,6 +89,37 @@ def test_flips_are_averaged(random_model):
     plain = Engine(random_model()).predict(plane, 0.5)
     mirrored = Engine(random_model()).predict(plane[:, ::-1], 0.5)[..., ::-1]
     assert np.abs(mirrored - plain).max() > 1
+
+
+def relief(rows: int, columns: int) -> np.ndarray:
+    """Round cells, lit from one side: their slope along the columns and a little along the rows."""
+    peaks = np.zeros((rows, columns))
+    at = np.random.default_rng(0).integers(0, (rows, columns), size=(40, 2))
+    peaks[at[:, 0], at[:, 1]] = 1
+    down, across = np.gradient(gaussian_filter(peaks, 6))
+    return (1000 + 1e5 * (across + 0.3 * down)).astype(np.float32)
+
+
+@pytest.mark.parametrize("flips", [False, True])
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_model_that_goes_by_the_light_sees_turned_fields_alike(random_model, flips, turns):
+    plane = relief(128, 192)
+    engine = Engine(random_model(light_deg=90.0, average_flips=flips))
+    upright, lying = (engine.predict_with_embedding(x, 0.5) for x in (plane, np.rot90(plane, turns)))
+    np.testing.assert_allclose(lying.stains[0], np.rot90(upright.stains[0], turns), rtol=1e-3, atol=0.1)
+    np.testing.assert_allclose(lying.embedding, upright.embedding, rtol=1e-3, atol=1e-3)
+    other = Engine(random_model(average_flips=flips))
+    unlike = other.predict(np.rot90(plane, turns), 0.5)[0] - np.rot90(other.predict(plane, 0.5)[0], turns)
+    if not (flips and turns == 2):  # four mirror images make up for half a turn
+        assert np.abs(unlike).max() > 1
+
+
+@pytest.mark.parametrize(("light_deg", "turns"), [(90.0, 0), (0.0, 3), (270.0, 2), (180.0, 1)])
+def test_a_field_without_relief_is_taken_as_lit_like_the_training_fields(random_model, light_deg, turns):
+    plane = field(64, 96)
+    found = Engine(random_model(light_deg=light_deg)).predict(plane, 0.5)[0]
+    expected = Engine(random_model()).predict(np.rot90(plane, turns), 0.5)[0]
+    np.testing.assert_allclose(found, np.rot90(expected, -turns), rtol=1e-3, atol=0.1)
 
 
 def test_gain_and_offset_of_the_lamp_do_not_matter(random_model):

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from unstained.networks.unet import UNet, UNetSettings
+from unstained.networks.unet import MIRRORS, UNet, UNetSettings
 from unstained.training.batch_norm import settle_batch_norm
 
 
@@ -16,11 +16,11 @@ def test_settled_norms_give_zero_mean_and_unit_variance_on_the_regions() -> None
     network = UNet(UNetSettings(width=4, depth=2, batch_norm=True))  # dropout is on, and must not count
     seen: list[torch.Tensor] = []
     first = next(module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
-    settle_batch_norm(network, regions())
+    settle_batch_norm(network, regions(), MIRRORS)
     first.register_forward_hook(lambda _module, _input, output: seen.append(output.detach()))
     with torch.inference_mode():
         for region in regions():
-            for axes in ((), (2,), (3,), (2, 3)):
+            for axes in MIRRORS:
                 network(region[None].flip(axes))
     values = torch.stack(seen)
     torch.testing.assert_close(values.mean(dim=(0, 1, 3, 4)), torch.zeros(4), atol=1e-4, rtol=0)
@@ -31,15 +31,15 @@ def test_settled_norms_give_zero_mean_and_unit_variance_on_the_regions() -> None
 def test_a_network_without_batch_norm_stays_as_it_is() -> None:
     network = UNet(UNetSettings(width=4, depth=1))
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    settle_batch_norm(network, regions())
+    settle_batch_norm(network, regions(), MIRRORS)
     assert not network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 def test_it_can_be_repeated() -> None:
     network = UNet(UNetSettings(width=4, depth=2, batch_norm=True))
-    settle_batch_norm(network, regions())
+    settle_batch_norm(network, regions(), MIRRORS)
     once = {name: value.clone() for name, value in network.state_dict().items()}
-    settle_batch_norm(network, regions())
+    settle_batch_norm(network, regions(), MIRRORS)
     for name, value in network.state_dict().items():
         torch.testing.assert_close(value, once[name])

@@ -1,11 +1,15 @@
 """Crops hold real pixels, in the right place, and nothing is changed that wasn't asked for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
+from unstained.networks.light import find_light
 from unstained.training.crops import (
     PLAIN,
     CropSettings,
@@ -108,6 +112,23 @@ def test_bright_cells_are_found_more_often_but_not_without_bound() -> None:
     brightest = draw_batch([field], 800, settings, rng)[1].amax((1, 2, 3))
     seen = [float(((brightest / value - 1).abs() < 0.01).float().mean()) for value in (1, 3, 1000)]
     np.testing.assert_allclose(seen, [1 / 8, 3 / 8, 4 / 8], atol=0.05)
+
+
+@pytest.mark.parametrize(("side", "light_deg"), [(420, 50.0), (420, 120.0), (200, 95.0)])
+def test_crops_of_a_lit_field_have_the_light_from_above(side: int, light_deg: float) -> None:
+    """However turned and mirrored; a field hardly larger than a crop must not lay it on its side."""
+    peaks = np.zeros((side, side), np.float32)
+    at = np.random.default_rng(0).integers(0, side, size=(side * side // 700, 2))
+    peaks[at[:, 0], at[:, 1]] = 1
+    down, across = np.gradient(gaussian_filter(peaks, 5))
+    angle = np.radians(light_deg)
+    light = (np.cos(angle) * across + np.sin(angle) * down).astype(np.float32) * 1e3
+    field = replace(TrainingPlanes.from_arrays(light, light[None]), light_deg=light_deg)
+    crops = draw_batch([field], 24, CropSettings(), np.random.default_rng(1))[0]
+    found = np.array([find_light(crop[0].numpy()).angle_deg for crop in crops])
+    assert np.abs(found - 90).max() < 60
+    straight = draw_batch([field], 8, CropSettings(rotate_deg=0), np.random.default_rng(1))[0]
+    assert np.mean([find_light(crop[0].numpy()).angle_deg for crop in straight]) == pytest.approx(90, abs=8)
 
 
 def test_plain_crops_keep_the_values() -> None:

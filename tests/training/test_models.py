@@ -1,5 +1,6 @@
 """The offset between predicted and recorded stain, found for a network whose output is known."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -47,6 +48,14 @@ def test_without_validation_training_regions_tell_and_the_median_counts() -> Non
 def test_the_offset_is_in_pixels_of_the_images_and_counts_what_was_corrected() -> None:
     found = offset([], [region(0, (1, -1))], scale=0.5, corrections=((4.0, 0.5),))
     assert found == pytest.approx((4 + 2, 0.5 - 2), abs=0.2)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_the_offset_is_that_of_the_images_however_a_region_was_turned(turns: int) -> None:
+    whole = region(0, (1.5, -2.0))
+    light, stain = (np.rot90(planes[0].numpy(), turns) for planes in (whole.label_free, whole.stained))
+    lying = replace(TrainingPlanes.from_arrays(light, stain[None]), turns=turns)
+    assert offset([], [lying]) == pytest.approx((1.5, -2), abs=0.1)
 
 
 def test_a_region_that_the_network_does_not_know_says_nothing() -> None:

@@ -100,6 +100,45 @@ def test_binary_target_is_0_or_1_and_keeps_unit_1(plate: Plate) -> None:
     assert pairs.train[0].stained.mean().item() == pytest.approx(covered, rel=0.05)
 
 
+LIGHTS_DEG = {"A01": 10, "A02": 0, "A03": 200, "A04": 275}
+
+
+@pytest.fixture
+def lit_plate(tmp_path: Path) -> Plate:
+    """Lay out wells whose cells show as relief, lit from another side in each."""
+    writer = create_plate(tmp_path / "lit.zarr", name="lit", channels=("DIC", "DNA"), pixel_size_um=0.5)
+    for index, (well, angle_deg) in enumerate(LIGHTS_DEG.items()):
+        stain = cells(index)
+        down, across = np.gradient(gaussian_filter(stain.astype(float), 3))
+        along = np.cos(np.radians(angle_deg)) * across + np.sin(np.radians(angle_deg)) * down
+        writer.write_field(FieldName(well, 0), np.stack([(2000 + 10 * along).astype(np.uint16), stain]))
+    return writer.finish()
+
+
+def test_fields_with_relief_are_turned_until_their_light_falls_down(lit_plate: Plate) -> None:
+    split = split_plate(lit_plate, test=["A02"], validation=["A03"])
+    pairs = make_pairs(lit_plate, split, ("DIC", "DNA"), Grid(scale=1))
+    as_is = make_pairs(lit_plate, split, ("DIC", "DNA"), Grid(scale=1, follow_light=False))
+    assert as_is.light is None
+    assert as_is.train[0].light_deg is None
+    upright, still = (
+        dict(zip(("A01", "A04", "A03"), (*found.train, *found.validation), strict=True))
+        for found in (pairs, as_is)
+    )
+    for well, turns in {"A01": 3, "A03": 1, "A04": 2}.items():
+        assert upright[well].turns == turns
+        assert upright[well].light_deg == pytest.approx((LIGHTS_DEG[well] - 90 * turns) % 360, abs=16)
+        for name in ("label_free", "stained"):
+            expected = np.rot90(getattr(still[well], name)[0].numpy(), turns)
+            np.testing.assert_allclose(getattr(upright[well], name)[0].numpy(), expected, atol=1e-6)
+
+
+def test_fields_without_relief_stay_as_they_are(plate: Plate) -> None:
+    pairs = make_pairs(plate, split_plate(plate, test=["A02"], validation=["A03"]), ("TL", "DNA"))
+    assert pairs.light is None
+    assert {(planes.light_deg, planes.turns) for planes in pairs.train} == {(None, 0)}
+
+
 def test_flat_stain_is_refused(tmp_path: Path) -> None:
     writer = create_plate(tmp_path / "flat.zarr", name="flat", channels=("TL", "DNA"), pixel_size_um=None)
     for field in range(5):

@@ -45,7 +45,11 @@ class ModelCard(Settings):
     offsets_px: tuple[tuple[float, float], ...] = Field(
         (), description="per stain: how far it was recorded off the input (y, x), px of the training images"
     )
-    average_flips: bool = Field(False, description="predict four mirror images and average")
+    average_flips: bool = Field(False, description="predict mirror images, too, and average")
+    light_deg: float | None = Field(
+        None,
+        description="relief's direction in training: fields are turned until it points down; null = not",
+    )
     fingerprints: dict[str, dict[str, str]] = Field({}, description="role → field → SHA-256 of its input")
     split: dict[str, Any] = Field({}, description="level, regions by role, and what it can't promise")
     metrics: dict[str, float | None] = Field({}, description="on the validation regions, after training")

@@ -16,7 +16,10 @@ from unstained.settings import Settings
 THESIS_DROPOUT = (0.1, 0.1, 0.2, 0.2, 0.3)
 
 MIRRORS = ((), (2,), (3,), (2, 3))
-"""Axes of (B C Y X) that are turned round for the four mirror images whose predictions are averaged."""
+"""Axes of (B C Y X) that are turned round for the mirror images whose predictions are averaged."""
+
+LIT_MIRRORS = ((), (3,))
+"""The same where light falls down the rows and has to stay so."""
 
 
 class UNetSettings(Settings):

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import shift
 from torch import Tensor
 
-from unstained.arrays import Planes, RawPlane
+from unstained.arrays import Plane, Planes, RawPlane
 from unstained.errors import BadInput, BadSettings, UnstainedWarning, WrongModel
 from unstained.networks.bundle import Model, ModelCard
+from unstained.networks.light import Light, find_light, quarter_turns
 from unstained.networks.resampling import network_plane, resample
-from unstained.networks.unet import MIRRORS, UNetSettings
+from unstained.networks.unet import LIT_MIRRORS, MIRRORS, UNetSettings
 from unstained.prediction.tiling import Tiling, predict_outputs
 
 MOST_ZOOM = 2.0
@@ -75,6 +76,8 @@ class Engine:
         self.memory_gib = memory_gib
         self.tiling = tiling
         self._network = copy.deepcopy(model.network).eval().to(self.device)
+        mirrors = MIRRORS if self.card.light_deg is None else LIT_MIRRORS
+        self._mirrors = mirrors if self.card.average_flips else mirrors[:1]
         self._warned = False
 
     def predict(self, plane: RawPlane, pixel_size_um: float | None = None) -> Planes:
@@ -118,7 +121,10 @@ class Engine:
         zoom = self.zoom(pixel_size_um)
         working = network_plane(plane, self.card.normalisation, zoom)
         tiling = self.tiling or self.tiling_for(working.shape)
-        stains, *rest = predict_outputs(working, lambda window: self._forward(window, embed=embed), tiling)
+        turns = self._turns(working)
+        upright = np.ascontiguousarray(np.rot90(working, turns))
+        outputs = predict_outputs(upright, lambda window: self._forward(window, embed=embed), tiling)
+        stains, *rest = (np.rot90(output, -turns, axes=(1, 2)) for output in outputs)
         camera = np.empty((len(stains), *shape), np.float32)
         for index, scale in enumerate(self.card.scales):
             camera[index] = scale.undo(resample(stains[index], shape))
@@ -126,6 +132,13 @@ class Engine:
             moved_px = np.asarray(offset) * self.card.working_scale / zoom
             stain[:] = shift(stain, moved_px, order=1, mode="nearest")
         return [camera, *rest]
+
+    def _turns(self, working: Plane) -> int:
+        """Count the turns by 90° after which a field's light falls as the network knows it."""
+        if self.card.light_deg is None:
+            return 0
+        light = find_light(working)
+        return quarter_turns(light if light.is_relief else Light(self.card.light_deg, 0.0))
 
     def _forward(self, window: Planes, *, embed: bool) -> list[Planes]:
         """Run the network on (1 Y X): stains (stain Y X) in network units and, to embed, the bottleneck."""
@@ -136,9 +149,9 @@ class Engine:
             bottleneck = [levels[-1]] if embed else []
             total = self._in_units(self._network.decode(levels))
             del levels
-            for axes in MIRRORS[1:] if self.card.average_flips else ():
+            for axes in self._mirrors[1:]:
                 total += self._in_units(self._network(planes.flip(axes))).flip(axes)
-            mean = total / (len(MIRRORS) if self.card.average_flips else 1)
+            mean = total / len(self._mirrors)
             return [output[0].cpu().contiguous().numpy() for output in (mean, *bottleneck)]
 
     def _in_units(self, stains: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from unstained.networks.unet import MIRRORS, UNet
+from unstained.networks.unet import UNet
 
 MOST_REGIONS = 8
 """So many regions, spread evenly over the training, are enough."""
@@ -14,12 +14,12 @@ SIDE = 1024
 """Of larger regions so much of a corner is, px of the working grid."""
 
 
-def settle_batch_norm(network: UNet, regions: Sequence[Tensor]) -> None:
+def settle_batch_norm(network: UNet, regions: Sequence[Tensor], mirrors: Sequence[tuple[int, ...]]) -> None:
     """Set the batch norms' means and variances to those of whole label-free regions (1 Y X).
 
     The running averages of a training are of a few small crops, half of them near signal; a model sees whole
-    fields, where light may fall from another side: each region is seen in its four mirror images. Its sides
-    are multiples of what the network halves by. Afterwards the network is in evaluation mode.
+    fields, and each of their `mirrors` (axes of (B C Y X)). The sides of regions are multiples of what the
+    network halves by. Afterwards the network is in evaluation mode.
     """
     network.eval()
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -33,5 +33,5 @@ def settle_batch_norm(network: UNet, regions: Sequence[Tensor]) -> None:
     with torch.inference_mode():
         for region in regions[::every]:
             window = region[None, :, :SIDE, :SIDE]
-            network(torch.cat([window.flip(axes) for axes in MIRRORS]))
+            network(torch.cat([window.flip(axes) for axes in mirrors]))
     network.eval()

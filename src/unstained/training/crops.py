@@ -16,9 +16,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from unstained.arrays import Plane, Planes
+from unstained.networks.light import DOWN_DEG
 from unstained.settings import Settings
 
 Rng = np.random.Generator
+
+LIGHT_SPREAD_DEG = 45.0
+"""Fields are turned by 90° until their light falls down; a network has to take what is left."""
 
 BRIGHTEST = 4.0
 """Network units (1 is a bright cell) beyond which signal draws no more crops: no speck may draw them all."""
@@ -52,6 +56,8 @@ class TrainingPlanes:
     stained: Tensor  # (stain Y X)
     foreground: NDArray[np.intp]  # (N 2): y, x of pixels with signal
     brightness: NDArray[np.float64]  # (N): theirs, up to BRIGHTEST, summed from the first on
+    light_deg: float | None = None  # where relief's light falls, within 45° of down; None = crops lie any way
+    turns: int = 0  # by 90° that brought it there, as of `numpy.rot90`
 
     @classmethod
     def from_arrays(cls, label_free: Plane, stained: Planes, threshold: float = 0.25) -> "TrainingPlanes":
@@ -91,10 +97,8 @@ class Look(NamedTuple):
 def draw_pose(planes: TrainingPlanes, side: int, settings: CropSettings, rng: Rng) -> Pose:
     """Draw a pose whose whole (turned, zoomed) square lies inside the field."""
     scale = float(np.exp(rng.uniform(-1, 1) * np.log(settings.scale)))
-    angle = float(np.deg2rad(settings.rotate_deg)) * rng.uniform(-1, 1)
-    if settings.flip:
-        angle += rng.integers(4) * np.pi / 2
-    scale, angle = _fit(planes.shape, side, scale, angle)
+    angle = _draw_angle(planes.light_deg, settings, rng)
+    scale, angle = _fit(planes.shape, side, scale, angle, lit=planes.light_deg is not None)
     reach = half_extent(side, scale, angle)
     centre = _near_signal(planes, side, rng) if rng.random() < settings.foreground else None
     if centre is None:
@@ -184,11 +188,20 @@ def _near_signal(planes: TrainingPlanes, side: int, rng: Rng) -> NDArray[np.floa
     return centre
 
 
-def _fit(shape: tuple[int, int], side: int, scale: float, angle: float) -> tuple[float, float]:
+def _draw_angle(light_deg: float | None, settings: CropSettings, rng: Rng) -> float:
+    """Draw how far a crop is turned, radians; with light, so that it falls down the crop, within 45°."""
+    if light_deg is not None:
+        spread_deg = min(settings.rotate_deg, LIGHT_SPREAD_DEG)
+        return float(np.deg2rad(light_deg - DOWN_DEG + spread_deg * rng.uniform(-1, 1)))
+    angle = float(np.deg2rad(settings.rotate_deg)) * rng.uniform(-1, 1)
+    return angle + (rng.integers(4) * np.pi / 2 if settings.flip else 0.0)
+
+
+def _fit(shape: tuple[int, int], side: int, scale: float, angle: float, *, lit: bool) -> tuple[float, float]:
     """Turn by a right angle, then zoom in, where the square would stick out of the field."""
     room = (min(shape) - 1) / 2
     if half_extent(side, scale, angle) > room:
-        angle = round(angle / (np.pi / 2)) * np.pi / 2
+        angle = 0.0 if lit else round(angle / (np.pi / 2)) * np.pi / 2
     if half_extent(side, scale, angle) > room:
         scale = room / ((side - 1) / 2)
     return scale, angle

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from unstained.networks.unet import UNet
+from unstained.networks.unet import LIT_MIRRORS, MIRRORS, UNet
 from unstained.training.batch_norm import settle_batch_norm
 from unstained.training.crops import TrainingPlanes, draw_batch, even_sides
 from unstained.training.losses import correlations, named_loss
@@ -196,7 +196,8 @@ def fit(
         trainer.fit(fitting, ckpt_path=_keep_steps(folder, settings), weights_only=True)
     if fitting.best is not None:
         network.load_state_dict(fitting.best[1])
-    settle_batch_norm(network.cpu(), [field.label_free for field in map(even_sides, train)])
+    regions = [field.label_free for field in map(even_sides, train)]
+    settle_batch_norm(network.cpu(), regions, MIRRORS if train[0].light_deg is None else LIT_MIRRORS)
     pcc = _validated(fitting) if validation else None
     return Fitted(network.eval(), tuple(fitting.course), settings, pcc)
 

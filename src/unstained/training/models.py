@@ -1,7 +1,7 @@
 """From pairs to a finished model: the network is fitted, its units are set, its card is written."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from unstained.arrays import Plane
 from unstained.errors import WrongModel
 from unstained.networks.bundle import Model, ModelCard
 from unstained.networks.normalisation import StainScale
-from unstained.networks.unet import MIRRORS
+from unstained.networks.unet import LIT_MIRRORS, MIRRORS
 from unstained.plates.plate import Plate
 from unstained.plates.splitting import Split
 from unstained.training.course import course_files
@@ -58,8 +58,11 @@ def grid_for(plate: Plate, settings: TrainingSettings, start: Model | None) -> G
     Where both pixel sizes are known they decide, else the typical object's size does.
     """
     if start is None:
-        return Grid(scale=settings.working_scale)
-    card = start.card
+        return Grid(scale=settings.working_scale, follow_light=settings.follow_light)
+    return replace(_grid_of(plate, settings, start.card), follow_light=settings.follow_light)
+
+
+def _grid_of(plate: Plate, settings: TrainingSettings, card: ModelCard) -> Grid:
     if settings.working_scale is None and card.pixel_size_um and plate.pixel_size_um:
         scale = card.working_scale * plate.pixel_size_um / card.pixel_size_um
         return Grid(card.normalisation, scale=min(1.0, scale))
@@ -110,6 +113,7 @@ def fit_model(
         scales=scales,
         offsets_px=tuple(stain_offset(fitted, pairs, index) for index in range(len(scales))),
         average_flips=settings.average_flips,
+        light_deg=None if pairs.light is None else round(pairs.light.angle_deg, 1),
         metrics={"validation_pcc": fitted.pcc},
         training=_training_record(fitted, pairs, start),
         licence=subject.licence,
@@ -162,11 +166,13 @@ def stain_offset(fitted: Fitted, pairs: Pairs, index: int) -> tuple[float, float
     corrections = pairs.corrections or ((0.0, 0.0),) * len(regions)
     for field, correction in list(zip(regions, corrections, strict=True))[:MOST_REGISTERED]:
         even = even_sides(field)
-        predicted = _mirrored_mean(fitted, even.label_free)[index].numpy()
+        mirrors = MIRRORS if pairs.light is None else LIT_MIRRORS
+        predicted = _mirrored_mean(fitted, even.label_free, mirrors)[index].numpy()
         real = even.stained[index].numpy()
         if not _alike(predicted, real):
             continue
-        offset_px = np.asarray(correction) + displacement(predicted, real) / pairs.working_scale
+        apart = _turned_back(displacement(predicted, real), field.turns)
+        offset_px = np.asarray(correction) + apart / pairs.working_scale
         if np.abs(offset_px).max() <= LARGEST_OFFSET_PX:
             found.append(offset_px)
     dy, dx = np.median(found, axis=0) if found else (0.0, 0.0)
@@ -194,11 +200,18 @@ def displacement(first: Plane, second: Plane, rounds: int = 5) -> NDArray[np.flo
     return found
 
 
-def _mirrored_mean(fitted: Fitted, label_free: Tensor) -> Tensor:
-    """Predict a region (1 Y X) as a model will: stains (stain Y X), over four mirror images where so set."""
-    mirrors = MIRRORS if fitted.settings.average_flips else MIRRORS[:1]
+def _turned_back(vector: NDArray[np.float64], turns: int) -> NDArray[np.float64]:
+    """Give a vector (y, x) of a plane that `numpy.rot90` turned so often, in the plane as it was."""
+    for _ in range(turns):
+        vector = np.array([vector[1], -vector[0]])
+    return vector
+
+
+def _mirrored_mean(fitted: Fitted, label_free: Tensor, mirrors: Sequence[tuple[int, ...]]) -> Tensor:
+    """Predict a region (1 Y X) as a model will: stains (stain Y X), over mirror images where so set."""
+    seen = mirrors if fitted.settings.average_flips else mirrors[:1]
     with torch.inference_mode():
-        predicted = [fitted.network(label_free[None].flip(axes)).flip(axes) for axes in mirrors]
+        predicted = [fitted.network(label_free[None].flip(axes)).flip(axes) for axes in seen]
     return torch.stack(predicted).mean(dim=0)[0]
 
 

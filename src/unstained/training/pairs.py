@@ -1,7 +1,7 @@
 """From a split plate to pairs that a network can learn from: one grid, one scale, channels in register."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.ndimage import shift
@@ -9,6 +9,7 @@ from skimage.filters import threshold_otsu
 
 from unstained.arrays import Plane
 from unstained.errors import BadInput
+from unstained.networks.light import Light, common_light, find_light, quarter_turns, turned
 from unstained.networks.normalisation import Normalisation, StainScale
 from unstained.networks.resampling import network_plane, resample, working_shape
 from unstained.plates.plate import FieldName, Plate, fingerprint
@@ -34,6 +35,7 @@ class Grid:
     normalisation: Normalisation = field(default_factory=Normalisation)
     scale: float | None = None  # shrink by this; None = found from the stain
     diameter_px: float = WORKING_DIAMETER_PX  # then its typical object gets this size
+    follow_light: bool = True  # turn fields with relief so that its light falls down
 
     def scale_for(self, object_diameter_px: float | None) -> float:
         """Working-grid pixels per field pixel; 1 where neither scale nor object size is known."""
@@ -55,6 +57,7 @@ class Pairs:
     shifts: Mapping[str, ChannelShift] = field(default_factory=dict)
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     corrections: tuple[tuple[float, float], ...] = ()  # y, x px, of each validation (else training) region
+    light: Light | None = None  # of the training fields, where they were turned to it
 
     def lines(self) -> list[str]:
         """Say what was found, for a log."""
@@ -62,6 +65,10 @@ class Pairs:
         told = [
             f"typical object {size}; the network sees images shrunk to {self.working_scale:.2f} of their size"
         ]
+        if self.light is not None:
+            told.append(
+                f"relief (strength {self.light.strength:.2f}): fields are turned so that its light falls down"
+            )
         for name, found in self.shifts.items():
             told.append(f"{name}: {_said(found)}")
         return told
@@ -96,11 +103,19 @@ def make_pairs(
         _otsu(planes, scale) for planes, scale in zip(zip(*stained, strict=True), scales, strict=True)
     )
     recipe = _Recipe(tuple(channels), scales, grid, grid.scale_for(diameter), levels if binary else None)
+    read = [
+        [_training_planes(plate, region, recipe, shifts[region.field]) for region in regions]
+        for regions in (split.train, split.validation)
+    ]
+    light = common_light([light for _, light in read[0]])
+    lit = grid.follow_light and light.is_relief
+    train, validation = (
+        tuple(_upright(planes, own, light) if lit else planes for planes, own in role) for role in read
+    )
     return Pairs(
-        train=tuple(_training_planes(plate, region, recipe, shifts[region.field]) for region in split.train),
-        validation=tuple(
-            _training_planes(plate, region, recipe, shifts[region.field]) for region in split.validation
-        ),
+        train=train,
+        validation=validation,
+        light=light if lit else None,
         scales=(StainScale(),) * len(targets) if binary else scales,
         working_scale=recipe.zoom,
         object_diameter_px=diameter,
@@ -125,7 +140,10 @@ class _Recipe:
     levels: tuple[float, ...] | None  # network units above which a binary target is 1
 
 
-def _training_planes(plate: Plate, region: Region, recipe: _Recipe, found: ChannelShift) -> TrainingPlanes:
+def _training_planes(
+    plate: Plate, region: Region, recipe: _Recipe, found: ChannelShift
+) -> tuple[TrainingPlanes, Light]:
+    """Read a region, and find the light of its whole field."""
     label_free, *targets = recipe.channels
     whole = network_plane(plate.read(region.field, label_free), recipe.grid.normalisation, recipe.zoom)
     stained = []
@@ -141,7 +159,19 @@ def _training_planes(plate: Plate, region: Region, recipe: _Recipe, found: Chann
     rows, columns = (
         slice(round(start * recipe.zoom), round(stop * recipe.zoom)) for start, stop in region[1:]
     )
-    return TrainingPlanes.from_arrays(whole[rows, columns], np.stack(stained)[:, rows, columns], SIGNAL)
+    cut = TrainingPlanes.from_arrays(whole[rows, columns], np.stack(stained)[:, rows, columns], SIGNAL)
+    return cut, find_light(whole)
+
+
+def _upright(planes: TrainingPlanes, own: Light, common: Light) -> TrainingPlanes:
+    """Turn a region by 90° until its light falls down within 45°; without relief, that of all counts."""
+    light = own if own.is_relief else common
+    turns = quarter_turns(light)
+    label_free, stained = (
+        np.rot90(each.numpy(), turns, axes=(1, 2)) for each in (planes.label_free, planes.stained)
+    )
+    upright = TrainingPlanes.from_arrays(label_free[0], stained, SIGNAL)
+    return replace(upright, light_deg=turned(light, turns).angle_deg, turns=turns)
 
 
 def _stains(plate: Plate, region: Region, targets: Sequence[str]) -> list[Plane]:

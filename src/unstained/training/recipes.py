@@ -25,7 +25,10 @@ class TrainingSettings(Settings):
     )
     weight_decay: float = Field(1e-2, ge=0)
     batch: int = Field(2, ge=1, description="crops per step")
-    average_flips: bool = Field(True, description="predict four mirror images and average")
+    average_flips: bool = Field(True, description="predict mirror images, too, and average")
+    follow_light: bool = Field(
+        True, description="where images show relief, turn them so that its light falls from one side"
+    )
     working_scale: float | None = Field(
         None, gt=0, le=1, description="shrink images by this; null = found from the stain"
     )
@@ -54,6 +57,7 @@ FRM = TrainingSettings(
     weight_decay=0.0,
     batch=32,
     average_flips=False,
+    follow_light=False,
     patience=100,
 )
 """The published FRM recipe: thesis U-Net, Adadelta, MSE, no augmentation (LaChance & Cohen 2020).
