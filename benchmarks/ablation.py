@@ -82,7 +82,7 @@ def score(plate: Plate, changes: Mapping[str, Any], steps: int, seed: int) -> fl
         if "brightest" in changes:
             parts.enter_context(patch.object(crops, "BRIGHTEST", changes["brightest"]))
         if "settle" in changes:
-            parts.enter_context(patch.object(fitting, "settle_batch_norm", lambda network, _: network.eval()))
+            parts.enter_context(patch.object(fitting, "settle_batch_norm", lambda network, *_: network.eval()))
         pairs = make_pairs(plate, split, subject.channels, grid)
         pairs = replace(pairs, validation=())  # scored once, at the end
         model, _ = fit_model(subject, pairs, settings, accelerator="cpu", devices=1)
