@@ -10,7 +10,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,9 @@ from unstained.plates.importing import import_plate
 from unstained.plates.plate import FieldName, Plate
 from unstained.plates.splitting import split_plate
 from unstained.prediction.engine import Engine
-from unstained.training import crops, fitting
+from unstained.training import fitting
 from unstained.training.models import Subject, fit_model
-from unstained.training.pairs import SIGNAL, Grid, make_pairs
+from unstained.training.pairs import Grid, make_pairs
 from unstained.training.recipes import TrainingSettings
 
 SIDE = 192  # crops of a laptop's patience: many short trainings, all equal but for one part
@@ -46,7 +46,6 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "pearson loss": {"loss": "mse"},
     "pearson pooled": {"loss": "mse+pearson"},
     "foreground crops": {"crops": {"foreground": 0.0}},
-    "bright cells more often": {"brightest": SIGNAL},
     "settled batch norm": {"settle": False},
     "free rotation and zoom": {"crops": {"rotate_deg": 0.0, "scale": 1.0}},
     "steady look": {"crops": {"gain": 0.2, "bias": 0.1, "noise": 0.05, "blur_px": 0.7}},
@@ -78,13 +77,11 @@ def score(plate: Plate, changes: Mapping[str, Any], steps: int, seed: int) -> fl
         **changes.get("grid", {}),
     )
     subject = Subject("ablation", "nuclei", "TL", "DNA")
-    with ExitStack() as parts:
-        if "brightest" in changes:
-            parts.enter_context(patch.object(crops, "BRIGHTEST", changes["brightest"]))
-        if "settle" in changes:
-            parts.enter_context(patch.object(fitting, "settle_batch_norm", lambda network, *_: network.eval()))
-        pairs = make_pairs(plate, split, subject.channels, grid)
-        pairs = replace(pairs, validation=())  # scored once, at the end
+    pairs = make_pairs(plate, split, subject.channels, grid)
+    pairs = replace(pairs, validation=())  # scored once, at the end
+    settled = changes.get("settle", True)
+    unsettled = patch.object(fitting, "settle_batch_norm", lambda network, *_: network.eval())
+    with nullcontext() if settled else unsettled:
         model, _ = fit_model(subject, pairs, settings, accelerator="cpu", devices=1)
     card = model.card.model_copy(update={"normalisation": grid.normalisation})
     predicted = Engine(Model(card, model.network), device="cpu").predict(plate.read(field, "TL"))[0]

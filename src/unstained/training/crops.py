@@ -24,17 +24,12 @@ Rng = np.random.Generator
 LIGHT_SPREAD_DEG = 45.0
 """Fields are turned by 90° until their light falls down; a network has to take what is left."""
 
-BRIGHTEST = 4.0
-"""Network units (1 is a bright cell) beyond which signal draws no more crops: no speck may draw them all."""
-
 
 class CropSettings(Settings):
     """How crops are drawn and varied; strengths of gain, bias and noise in units of the input's spread."""
 
     side: int = Field(192, ge=16, multiple_of=16, description="side of a crop, px of the working grid")
-    foreground: float = Field(
-        0.5, ge=0, le=1, description="share of crops that are centred near signal, bright signal more often"
-    )
+    foreground: float = Field(0.5, ge=0, le=1, description="share of crops that are centred near signal")
     rotate_deg: float = Field(180.0, ge=0, le=180, description="turn by up to ± this")
     scale: float = Field(1.25, ge=1, le=2, description="zoom between 1/scale and scale")
     flip: bool = Field(True, description="mirror and turn by right angles")
@@ -55,18 +50,14 @@ class TrainingPlanes:
     label_free: Tensor  # (1 Y X)
     stained: Tensor  # (stain Y X)
     foreground: NDArray[np.intp]  # (N 2): y, x of pixels with signal
-    brightness: NDArray[np.float64]  # (N): theirs, up to BRIGHTEST, summed from the first on
     light_deg: float | None = None  # where relief's light falls, within 45° of down; None = crops lie any way
     turns: int = 0  # by 90° that brought it there, as of `numpy.rot90`
 
     @classmethod
     def from_arrays(cls, label_free: Plane, stained: Planes, threshold: float = 0.25) -> "TrainingPlanes":
         """Take (Y X) and (stain Y X); pixels above `threshold` (0 background, 1 bright) count as signal."""
-        brightest = stained.max(axis=0)
-        signal = brightest > threshold
-        brightness = np.cumsum(brightest[signal].clip(max=BRIGHTEST), dtype=np.float64)
-        planes = torch.from_numpy(label_free.copy())[None], torch.from_numpy(stained.copy())
-        return cls(*planes, np.argwhere(signal), brightness)
+        signal = np.argwhere(stained.max(axis=0) > threshold)
+        return cls(torch.from_numpy(label_free.copy())[None], torch.from_numpy(stained.copy()), signal)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -179,12 +170,10 @@ def even_sides(field: TrainingPlanes, multiple: int = 64) -> TrainingPlanes:
 
 
 def _near_signal(planes: TrainingPlanes, side: int, rng: Rng) -> NDArray[np.float64] | None:
-    """Draw a place near a pixel with signal, as likely as it is bright: rare bright cells are seen too."""
     if not len(planes.foreground):
         return None
-    drawn = np.searchsorted(planes.brightness, rng.random() * planes.brightness[-1], side="right")
     jitter = rng.uniform(-side / 4, side / 4, size=2)
-    centre: NDArray[np.float64] = planes.foreground[min(drawn, len(planes.foreground) - 1)] + jitter
+    centre: NDArray[np.float64] = planes.foreground[rng.integers(len(planes.foreground))] + jitter
     return centre
 
 
