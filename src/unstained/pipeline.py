@@ -42,6 +42,7 @@ from unstained.training.fitting import Progress
 from unstained.training.models import Subject, fit_model, grid_for, with_origin
 from unstained.training.pairs import make_pairs
 from unstained.training.recipes import TrainingSettings
+from unstained.twin.plate import VERSION, TwinSettings, make_twin
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,15 @@ def import_images(
     plate = import_plate(source, out, settings, progress=partial(telling.count, "import"), **more)
     inputs = {"source": str(source), "plate": plate_record(plate, *plate.channels)}
     record_in_plate(plate, run_record("import", settings.model_dump(mode="json"), inputs))
+    return plate
+
+
+def simulate(
+    out: Path, settings: TwinSettings, *, overwrite: bool = False, telling: Telling = SILENT
+) -> Plate:
+    """Make a simulated plate, and beside it the plate of its truth."""
+    plate = make_twin(out, settings, overwrite=overwrite, progress=partial(telling.count, "twin"))
+    record_in_plate(plate, run_record("twin", settings.model_dump(mode="json"), {"twin_version": VERSION}))
     return plate
 
 

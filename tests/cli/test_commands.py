@@ -23,8 +23,8 @@ def commands() -> dict[str, object]:
 
 def test_the_commands_of_the_path_are_there_in_its_order():
     assert list(commands()) == [
-        "demo", "screen", "sample", "import", "check", "models", "train", "predict", "measure", "evaluate",
-        "report", "study split",
+        "demo", "screen", "sample", "twin", "import", "check", "models", "train", "predict", "measure",
+        "evaluate", "report", "study split",
     ]  # fmt: skip
 
 

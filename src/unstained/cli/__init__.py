@@ -16,8 +16,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    stories.demo, stories.screen, data.sample, data.import_, data.check, models.models, models.train,
-    results.predict, results.measure, results.evaluate, results.report,
+    stories.demo, stories.screen, data.sample, data.twin, data.import_, data.check,
+    models.models, models.train, results.predict, results.measure, results.evaluate, results.report,
 ):  # fmt: skip
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(study.app, name="study")

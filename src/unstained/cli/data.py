@@ -1,11 +1,11 @@
-"""Commands for images: `sample`, `import`, `check`."""
+"""Commands for images: `sample`, `twin`, `import`, `check`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from unstained.cli.options import Json, Overwrite, PlateArgument, SettingsFile, place
+from unstained.cli.options import Json, Overwrite, PlateArgument, SettingsFile, further_settings, named, place
 from unstained.cli.task import counted, task
 
 
@@ -27,6 +27,48 @@ def sample(
         told.say(f"wrote {manifest}")
         told.say(f"next: unstained import {out} --out {name}.zarr")
         told.found(out=out, sample=name, manifest=manifest)
+
+
+def twin(
+    context: typer.Context,
+    out: Annotated[
+        Path, typer.Option(metavar="P.zarr", help="The plate to make; its truth stands beside it.")
+    ],
+    wells: Annotated[int | None, typer.Option(metavar="N", help="Wells, 1–96 [default: 24].")] = None,
+    fields: Annotated[int | None, typer.Option(metavar="N", help="Fields a well [default: 4].")] = None,
+    side_px: Annotated[int | None, typer.Option(metavar="N", help="Side of a field [default: 512].")] = None,
+    label_free: Annotated[
+        str | None, typer.Option(metavar="DIC,PH", help="Of DIC, BF, PH, OBLIQUE [default: DIC].")
+    ] = None,
+    days: Annotated[
+        str | None, typer.Option(metavar="0,30", help="Days of culture that wells stand for [default: 0].")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="S", help="Start of all chance [default: 0].")] = None,
+    overwrite: Overwrite = False,
+    settings: SettingsFile = None,
+    json: Json = False,
+) -> None:
+    """Simulate a plate of CHO clones, four stains and all, whose truth is known.
+
+    Example: unstained twin --out cho.zarr --wells 24 --fields 4
+    """
+    with task("twin", json=json) as told:
+        from unstained.pipeline import simulate
+        from unstained.twin.plate import TwinSettings, truth_path
+
+        given = {"wells": wells, "fields": fields, "side_px": side_px, "seed": seed}
+        lists = {"label_free": named(label_free), "days": named(days)}
+        chosen = TwinSettings().updated(**further_settings(context)).updated(**given, **lists)
+        plate = simulate(out, chosen, overwrite=overwrite, telling=told.telling())
+        told.say(f"wrote {out}: {counted(len(plate.wells), 'well')}, {counted(len(plate.fields), 'field')},")
+        told.say(
+            f"channels {', '.join(plate.channels)}; all of it is simulated, the truth is in {truth_path(out)}"
+        )
+        told.say(f"next: unstained check {out}")
+        told.found(
+            out=out, truth=truth_path(out), wells=plate.wells, fields=[str(name) for name in plate.fields],
+            channels=plate.channels, pixel_size_um=plate.pixel_size_um, simulated=True,
+        )  # fmt: skip
 
 
 def import_(

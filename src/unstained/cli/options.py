@@ -52,6 +52,10 @@ def place(text: str) -> Path | str:
 
 
 def _stage_settings(command: str) -> set[str]:
+    if command == "twin":
+        from unstained.twin.plate import TwinSettings
+
+        return set(TwinSettings.model_fields)
     if command not in ("train", "split"):
         return set()
     from unstained.training.recipes import TrainingSettings

@@ -150,9 +150,7 @@ class Plate:
 
     def write_table(self, field: FieldName, name: str, table: pd.DataFrame) -> None:
         """Store a table with a field, as Parquet; an earlier one of this name is replaced."""
-        with storage.writing(self.path):
-            container = open_ome_zarr_container(self._path(field), mode="r+")
-            container.add_table(name, storage.object_table(table, name), backend="parquet", overwrite=True)
+        storage.write_table(self._path(field), name, table)
 
     def update_info(self, **values: Any) -> None:
         """Add to the plate's own attributes, here and in storage."""

@@ -11,6 +11,7 @@ import pandas as pd
 from ngio import create_empty_plate
 from numpy.typing import NDArray
 
+from unstained.arrays import Labels
 from unstained.errors import BadInput, OutputExists
 from unstained.plates import storage
 from unstained.plates.fields import FieldName as FieldName
@@ -63,6 +64,14 @@ class PlateWriter:
         record = {"place": place or str(field), "fingerprints": prints, "pixel_size_um": size, **(info or {})}
         storage.commit(path, record, size)
         self._done.add(field)
+
+    def write_labels(self, field: FieldName, name: str, labels: Labels) -> None:
+        """Store labels (Y X) with a field that is written."""
+        storage.write_labels(storage.join(self.path, field_path(field)), name, labels)
+
+    def write_table(self, field: FieldName, name: str, table: pd.DataFrame) -> None:
+        """Store a table, one row an object of the labels of that name, with a field that is written."""
+        storage.write_table(storage.join(self.path, field_path(field)), name, table)
 
     def finish(self) -> Plate:
         """List the committed fields in the plate's and wells' metadata, and open the plate."""

@@ -243,6 +243,13 @@ def list_labels(path: str) -> tuple[str, ...]:
         return tuple(open_ome_zarr_container(path, mode="r").list_labels())
 
 
+def write_table(path: str, name: str, table: pd.DataFrame) -> None:
+    """Write a table beside a field's planes, as Parquet; one of the same name is replaced."""
+    with writing(path):
+        container = open_ome_zarr_container(path, mode="r+")
+        container.add_table(name, object_table(table, name), backend="parquet", overwrite=True)
+
+
 def object_table(table: pd.DataFrame, stain: str) -> FeatureTable | GenericTable:
     """Wrap an object table for storing: a feature table of `stain`'s labels where it has a column `label`."""
     if "label" not in table:
