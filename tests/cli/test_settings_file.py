@@ -5,6 +5,7 @@ import typer
 
 from unstained.cli.models import training_settings
 from unstained.cli.options import further_settings, named, place, take_settings
+from unstained.plates.plate import open_plate
 
 
 @pytest.fixture
@@ -79,3 +80,15 @@ def test_lists_and_places():
     assert named(None) is None
     assert place("s3://bucket/p.zarr") == "s3://bucket/p.zarr"
     assert place("p.zarr").name == "p.zarr"
+
+
+def test_lists_in_a_file_are_taken_as_options_have_them(run, tmp_path):
+    text = "wells: 2\nfields: 1\nside-px: 64\ndays: [0, 30]\nlabel_free: [DIC, BF]\nbits: 12\n"
+    settings = write(tmp_path, text)
+    found = run("twin", "--out", tmp_path / "cho.zarr", "--settings", settings, "--json")
+    assert found.last["channels"][:2] == ["DIC", "BF"]
+    assert found.last["truth"] == str(tmp_path / "cho-truth.zarr")
+    plate = open_plate(tmp_path / "cho.zarr")
+    assert sorted(plate.conditions["day"]) == [0, 30]
+    assert plate.info["twin"]["bits"] == 12
+    assert plate.info["runs"]["twin"]["inputs"] == {"twin_version": 1}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, laplace
 
-from unstained.errors import BadSettings
-from unstained.imaging.optics import Objective, Transmission, fluorescent, transmitted
+from unstained.errors import BadInput, BadSettings
+from unstained.imaging.optics import HAZE_UM, Objective, Transmission, fluorescent, transmitted
 from unstained.networks.light import find_light
 
 PIXEL = 0.325
@@ -70,6 +70,16 @@ def test_phase_contrast_darkens_what_is_thick_and_puts_a_halo_round_it():
     assert seen.max() > 1.01
 
 
+def test_phase_contrast_of_a_weak_grating_is_four_times_its_phase():
+    """I − 1 = −2φ / √T where only the direct light meets the ring of transmission T = .25 (Zernike 1942)."""
+    wave = np.cos(2 * np.pi * 6 * np.arange(60) / 60).astype(np.float32)[None]  # a period of 3.25 µm
+    path = np.float32(0.002) * np.repeat(wave, 64, axis=0)
+    ring = Transmission(mode="phase", ring_na=0.15, ring_width=0.02)
+    seen = transmitted(path, ring, pixel_um=PIXEL) - 1
+    phase = 2 * np.pi * path / ring.objective.wavelength_um
+    np.testing.assert_allclose(seen, -4 * phase, atol=0.03 * np.abs(4 * phase).max())
+
+
 def test_the_image_moves_with_the_sample():
     path, microscope = bumps(0.3), Transmission()
     moved = transmitted(np.roll(path, (5, -9), (0, 1)), microscope, pixel_um=PIXEL, defocus_um=2)
@@ -83,6 +93,20 @@ def test_fluorescence_loses_no_light(defocus_um, haze):
     seen = fluorescent(light, Objective(), pixel_um=PIXEL, defocus_um=defocus_um, haze=haze)
     assert seen.sum() == pytest.approx(light.sum(), rel=1e-4)
     assert seen.std() < light.std()
+
+
+def test_haze_blurs_its_share_and_no_more():
+    """A wave of 24 µm loses little to the lens; of its haze exp(−2π²σ²f²) is left."""
+    wave = 1 + np.cos(2 * np.pi * np.arange(320) * PIXEL / 26.0).astype(np.float32)[None].repeat(64, axis=0)
+    sharp, hazy = (fluorescent(wave, Objective(), pixel_um=PIXEL, haze=haze).std() for haze in (0.0, 0.4))
+    left = np.exp(-2 * (np.pi * HAZE_UM / 26.0) ** 2)
+    assert hazy / sharp == pytest.approx(0.6 + 0.4 * left, abs=0.01)
+
+
+def test_pixels_too_coarse_for_the_lens_are_refused():
+    for seen, microscope in ((transmitted, Transmission()), (fluorescent, Objective())):
+        with pytest.raises(BadInput, match="too coarse"):
+            seen(np.zeros((64, 64), np.float32), microscope, pixel_um=0.65)
 
 
 @pytest.mark.parametrize("na", [0.3, 0.5, 0.75])

@@ -7,6 +7,7 @@ from unstained.errors import BadSettings
 from unstained.training.losses import (
     bce,
     correlations,
+    gradient,
     is_camera_unit_free,
     mse,
     named_loss,
@@ -80,4 +81,22 @@ def test_only_pearson_alone_leaves_units_open() -> None:
     assert is_camera_unit_free("pearson")
     assert is_camera_unit_free("2*pearson")
     assert is_camera_unit_free("pearson+2*pooled_pearson")
+    assert is_camera_unit_free("gradient")
     assert not is_camera_unit_free("mse+pearson")
+    assert not is_camera_unit_free("asymmetric5+gradient")
+
+
+@pytest.mark.parametrize("weight", [2, 5, 10])
+def test_missing_signal_costs_more_than_extra_signal(weight: int) -> None:
+    zero, signal = torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 3.0)
+    loss = named_loss(f"asymmetric{weight}")
+    assert loss(signal, zero).item() == pytest.approx(9)
+    assert loss(zero, signal).item() == pytest.approx(9 * weight)
+    assert loss(signal, signal).item() == 0
+
+
+def test_the_gradient_loss_sees_slopes_alone(real: torch.Tensor) -> None:
+    ramp = torch.arange(16.0).expand(1, 1, 16, 16)
+    assert gradient(real + 5, real).item() == pytest.approx(0, abs=1e-6)
+    assert gradient(3 * ramp, ramp).item() == pytest.approx(2)
+    assert gradient(ramp, -ramp.transpose(2, 3)).item() == pytest.approx(2)

@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 
-from unstained.errors import BadInput, BadSettings, OutputExists
+from unstained.errors import BadSettings, OutputExists, OutputFailed
 from unstained.plates.plate import FieldName, open_plate
 from unstained.twin.anatomy import Window, draw_cells
 from unstained.twin.plate import (
     CANVAS,
+    LABEL_FREE_ELECTRONS,
+    STAINS,
     TRUTH,
+    VERSION,
     TwinSettings,
+    cameras,
+    cell_table,
     grow_well,
     make_twin,
     plan_wells,
@@ -18,6 +23,19 @@ from unstained.twin.plate import (
 )
 
 SMALL = TwinSettings(wells=2, fields=2, side_px=128, days=(0, 60))
+GOLDEN = {
+    "DIC": (1953.04, 256.418),
+    "BF": (1929.07, 49.5824),
+    "PH": (2156.8, 1032.48),
+    "OBLIQUE": (1862.13, 299.849),
+    "DNA": (111.496, 138.876),
+    "ER": (307.513, 257.808),
+    "GOLGI": (77.9502, 73.9904),
+    "GFP": (310.304, 223.21),
+}
+"""Mean and standard deviation of the electrons of a field of version 1; with numpy 2.4, scipy 1.17."""
+
+CHANNELS = ("DIC", "DNA", "ER", "GOLGI", "GFP")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +52,7 @@ def field(settings, number=0, well=0, **more):
 
 def test_the_plate_has_channels_clones_and_says_that_it_is_simulated(twin):
     plate = open_plate(twin)
-    assert plate.channels == ("DIC", "DNA", "ER", "GOLGI", "GFP")
+    assert plate.channels == CHANNELS
     assert plate.pixel_size_um == 0.325
     assert [str(name) for name in plate.fields] == ["A01/0", "A01/1", "A02/0", "A02/1"]
     assert set(plate.conditions.columns) == {"well", "clone", "phenotype", "day", "titre_g_per_l"}
@@ -45,26 +63,55 @@ def test_the_plate_has_channels_clones_and_says_that_it_is_simulated(twin):
 
 def test_the_truth_is_what_was_drawn(twin):
     truth = open_plate(truth_path(twin))
-    assert truth.channels == TRUTH
+    assert truth.channels == (*TRUTH, *CHANNELS)
     assert {"productivity", "half_life_days"} <= set(truth.conditions.columns)
     name = FieldName("A02", 1)
     at = list(plan_wells(SMALL)).index("A02")
-    drawn = field(SMALL, number=1, well=at).anatomy
+    made = field(SMALL, number=1, well=at)
     for channel in TRUTH:
-        np.testing.assert_array_equal(truth.read(name, channel), getattr(drawn, channel))
-    np.testing.assert_array_equal(truth.read_labels(name, "cells"), drawn.cells)
-    table = truth.read_table(name, "cells").set_index("label")
-    assert list(table.index) == [label for label in np.unique(drawn.cells) if label]
-    for label, row in table.iterrows():
-        inside = drawn.cells == label
-        assert row["area_um2"] == pytest.approx(inside.sum() * 0.325**2)
-        assert row["er_total"] == pytest.approx(drawn.er[inside].sum() * 0.325**2, rel=1e-4)
-        assert row["kind"] in ("adherent", "rounded", "mitotic")
+        np.testing.assert_array_equal(truth.read(name, channel), getattr(made.anatomy, channel))
+    labels, nuclei = (truth.read_labels(name, each) for each in ("cells", "nuclei"))
+    np.testing.assert_array_equal(labels > 0, made.anatomy.cells > 0)
+    table = truth.read_table(name, "cells")
+    assert list(table["label"]) == list(np.unique(labels)[1:]) == list(range(1, len(table) + 1))
+    for row in table.itertuples():
+        inside = labels == row.label
+        assert (made.anatomy.cells[inside] == row.cell + 1).all()
+        assert row.area_um2 == pytest.approx(inside.sum() * 0.325**2)
+        assert row.nucleus_area_um2 == pytest.approx((nuclei == row.label).sum() * 0.325**2)
+        assert row.er_total == pytest.approx(made.anatomy.er[inside].sum() * 0.325**2, rel=1e-4)
+        assert row.er_mean == pytest.approx(made.anatomy.er[inside].mean(), rel=1e-4)
+        assert row.y_um == pytest.approx((np.nonzero(inside)[0].mean() + 0.5) * 0.325, rel=1e-4)
+        assert row.touches_border == (inside[[0, -1]].any() or inside[:, [0, -1]].any())
+        assert row.kind in ("adherent", "rounded", "mitotic")
+
+
+def test_a_camera_without_noise_sees_what_the_real_one_does(twin):
+    plate, truth = open_plate(twin), open_plate(truth_path(twin))
+    for channel, camera in zip(CHANNELS, cameras(SMALL), strict=True):
+        seen = plate.read(FieldName("A01", 0), channel).astype(float)
+        expected = camera.offset + camera.gain * truth.read(FieldName("A01", 0), channel)
+        noise = camera.gain * np.sqrt(truth.read(FieldName("A01", 0), channel) + camera.read_noise**2)
+        assert np.std((seen - expected) / noise) == pytest.approx(1, abs=0.03)
+        assert np.mean((seen - expected) / noise) == pytest.approx(0, abs=0.03)
+
+
+def test_background_and_bleed_through_are_where_they_belong():
+    """Where nothing is stained there is background; GFP is seen in the ER's channel by 3 %."""
+    settings = SMALL.updated(haze=0.0, focus_um=0.0)
+    made = field(settings)
+    pixels = (made.anatomy.gfp > 0.5) & (made.anatomy.er == 0)
+    assert not pixels.any() or made.electrons[2][pixels].min() > STAINS["ER"].background
+    empty = field(settings.updated(cells_per_mm2=0.0))
+    for stain, plane in zip(STAINS.values(), empty.electrons[1:], strict=True):
+        assert plane.max() <= stain.background * 1.001 + 5 * stain.electrons  # debris is dark
+        assert np.median(plane) == pytest.approx(stain.background, rel=0.12)
+    assert (np.ptp(empty.electrons[1]) / empty.electrons[1].max()) > 0.01  # the light is uneven
 
 
 def test_same_seed_same_bytes_other_seed_other_plate(twin, tmp_path):
     again = make_twin(tmp_path / "again.zarr", SMALL)
-    other = make_twin(tmp_path / "other.zarr", SMALL.updated(seed=1, wells=1, fields=1))
+    other = make_twin(tmp_path / "other.zarr", SMALL.updated(seed=1, fields=1))
     plate = open_plate(twin)
     prints = {name: plate.field_info(name)["fingerprints"] for name in plate.fields}
     assert {name: again.field_info(name)["fingerprints"] for name in again.fields} == prints
@@ -77,7 +124,7 @@ def test_a_well_is_the_same_whatever_the_plates_other_settings_of_taking():
 
 
 def test_clones_take_all_days_and_wells_stand_in_any_order():
-    plan = plan_wells(TwinSettings(wells=24, clones=6, days=(0, 30, 60, 90)))
+    plan = plan_wells(TwinSettings(wells=24, days=(0, 30, 60, 90)))
     assert len(plan) == 24
     seen = {(planned.clone.name, planned.day) for planned in plan.values()}
     assert seen == {(f"C{clone:02d}", day) for clone in range(1, 7) for day in (0, 30, 60, 90)}
@@ -88,23 +135,23 @@ def test_clones_take_all_days_and_wells_stand_in_any_order():
 
 
 def test_fields_of_a_well_overlap_at_times():
-    settings = TwinSettings(wells=1, fields=6, side_px=64)
-    _, planned = next(iter(plan_wells(settings).items()))
-    well = grow_well("A01", planned, settings)
-    corners = np.array(
-        [(made["top_px"], made["left_px"]) for made in
-         (simulate_field(well, number, settings).info for number in range(6))]
-    )  # fmt: skip
-    apart = np.abs(corners[:, None] - corners[None]).max(axis=2)
-    assert (apart[np.triu_indices(6, 1)] < 64).any()
-    assert (corners >= 0).all()
-    assert (corners < 64 * np.sqrt(CANVAS * 6)).all()
+    settings = TwinSettings(wells=8, fields=6, side_px=64, cells_per_mm2=50)
+    shares = []
+    for name, planned in plan_wells(settings).items():
+        well = grow_well(name, planned, settings)
+        taken = [simulate_field(well, number, settings).taken for number in range(6)]
+        corners = np.array([(made["top_px"], made["left_px"]) for made in taken])
+        assert corners.min() >= settings.margin_px
+        assert corners.max() <= settings.margin_px + 64 * (np.sqrt(CANVAS * 6) - 1)
+        apart = np.abs(corners[:, None] - corners[None]).max(axis=2)
+        shares.append((apart[np.triu_indices(6, 1)] < 64).mean())
+    assert 0.01 < np.mean(shares) < 0.2
 
 
 def test_focus_and_lamp_drift_from_the_first_field_to_the_last():
     settings = SMALL.updated(focus_um=0.0, focus_drift_um=8.0, lamp_drift=0.25)
     first, last = (field(settings, lateness=at) for at in (0.0, 1.0))
-    assert (first.info["focus_um"], last.info["focus_um"]) == (0.0, 8.0)
+    assert (first.taken["focus_um"], last.taken["focus_um"]) == (0.0, 8.0)
     dic = [made.recorded[0].astype(float) - 100 for made in (first, last)]
     assert np.median(dic[1]) / np.median(dic[0]) == pytest.approx(0.75, abs=0.02)
     sharpness = [np.abs(np.diff(made.recorded[1].astype(float), axis=0)).max() for made in (first, last)]
@@ -126,10 +173,43 @@ def test_unfixed_cells_move_between_channels():
     assert (np.array(moved(still, little)[1:]) < moved(still, far)[1:]).all()
 
 
-def test_twelve_bits_are_enough_and_kept():
-    made = field(SMALL.updated(bits=12)).recorded
-    assert made.max() <= 4095
-    assert np.median(made[0]) > 400
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_every_depth_is_used_and_nothing_saturates(bits):
+    settings = SMALL.updated(bits=bits)
+    made, highest = field(settings), 2**bits - 1
+    assert (made.recorded == highest).mean() < 1e-3
+    empty = [camera.offset + LABEL_FREE_ELECTRONS * camera.gain for camera in cameras(settings)[:1]]
+    assert np.median(made.recorded[0]) == pytest.approx(empty[0], rel=0.08)
+    assert min(np.ptp(plane) for plane in made.recorded) > 30
+
+
+def test_the_order_in_which_fields_were_taken_is_known_and_nothing_that_a_laboratory_cannot_know(tmp_path):
+    settings = SMALL.updated(wells=14, fields=1, side_px=64, days=(0,), focus_um=0.0, focus_drift_um=13.0)
+    plate = make_twin(tmp_path / "cho.zarr", settings)
+    truth = open_plate(truth_path(tmp_path / "cho.zarr"))
+    order = sorted(plate.fields, key=lambda name: plate.field_info(name)["acquired"])
+    assert [name.well for name in order][-3:] == ["A12", "B02", "B01"]
+    assert [truth.field_info(name)["focus_um"] for name in order] == pytest.approx(range(14))
+    assert "focus_um" not in plate.field_info(order[0])
+
+
+def test_an_empty_well_has_a_table_without_rows():
+    settings = SMALL.updated(cells_per_mm2=0.0)
+    name, planned = next(iter(plan_wells(settings).items()))
+    well = grow_well(name, planned, settings)
+    table = cell_table(simulate_field(well, 0, settings).anatomy, well.cells, 0.325)
+    assert len(table) == 0
+    assert table["kind"].dtype == object
+
+
+def test_a_pixel_that_changes_needs_a_new_version():
+    made = field(SMALL.updated(label_free=("DIC", "BF", "PH", "OBLIQUE")))
+    found = {
+        name: (float(plane.mean()), float(plane.std()))
+        for name, plane in zip(("DIC", "BF", "PH", "OBLIQUE", *STAINS), made.electrons, strict=True)
+    }
+    assert VERSION == 1
+    assert found == {name: pytest.approx(values, rel=2e-3) for name, values in GOLDEN.items()}
 
 
 def test_the_drawn_part_is_the_fields_own(twin):
@@ -137,14 +217,34 @@ def test_the_drawn_part_is_the_fields_own(twin):
     made = field(SMALL)
     _, planned = next(iter(plan_wells(SMALL).items()))
     well = grow_well("A01", planned, SMALL)
-    window = Window(made.info["top_px"], made.info["left_px"], 128, 128, 0.325)
+    window = Window(int(made.taken["top_px"]), int(made.taken["left_px"]), 128, 128, 0.325)
     np.testing.assert_array_equal(draw_cells(well.cells, window, well.textures).cells, made.anatomy.cells)
 
 
 def test_bad_wishes_get_a_line(tmp_path, twin):
-    with pytest.raises(BadInput, match="no label-free channel 'DIK'"):
-        make_twin(tmp_path / "a.zarr", SMALL.updated(label_free=("DIK",)))
-    with pytest.raises(BadSettings, match="wells"):
-        SMALL.updated(wells=97)
+    for wish, said in (
+        ({"label_free": ("DIK",)}, "label_free"),
+        ({"label_free": ("DIC", "DIC")}, "at most once"),
+        ({"wells": 97}, "wells"),
+        ({"clones": 3}, "3 clones on 2 days need 6 wells"),
+        ({"days": ()}, "days"),
+        ({"days": (-1,)}, "days"),
+        ({"bits": 10}, "bits"),
+        ({"pixel_size_um": 0.65}, "pixel_size_um"),
+    ):
+        with pytest.raises(BadSettings, match=said):
+            SMALL.updated(**wish)
     with pytest.raises(OutputExists):
         make_twin(twin, SMALL)
+
+
+def test_neither_plate_is_touched_where_one_may_not_be_replaced(tmp_path):
+    out = tmp_path / "cho.zarr"
+    truth_path(out).mkdir()
+    (truth_path(out) / "thesis.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputExists):
+        make_twin(out, SMALL)
+    with pytest.raises(OutputFailed):
+        make_twin(out, SMALL, overwrite=True)
+    assert not out.exists()
+    assert (truth_path(out) / "thesis.txt").read_text(encoding="utf-8") == "mine"

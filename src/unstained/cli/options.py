@@ -31,7 +31,9 @@ def take_settings(context: typer.Context, file: Path | None) -> Path | None:
         if unknown := sorted(values.keys() - options - further):
             fault = f"{context.command_path} has no setting {unknown[0]!r}"
             raise BadSettings(str(file), fault, known=sorted(options | further))
-        context.default_map = {**(context.default_map or {}), **_pick(values, options)}
+        single = {str(each.name) for each in context.command.params if not getattr(each, "multiple", False)}
+        given = _pick(values, options) | _with_commas(_pick(values, options & single))
+        context.default_map = {**(context.default_map or {}), **given}
         context.meta[MORE] = _pick(values, further - options)
     return file
 
@@ -65,6 +67,14 @@ def _stage_settings(command: str) -> set[str]:
         inner = getattr(field.annotation, "model_fields", None)
         names |= {f"{name}.{part}" for part in inner} if inner else {name}
     return names
+
+
+def _with_commas(values: dict[str, Any]) -> dict[str, Any]:
+    """Write lists as options of one value have them."""
+    return {
+        name: ",".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in values.items()
+    }
 
 
 def _pick(values: dict[str, Any], names: set[str]) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from unstained.arrays import Plane
+from unstained.errors import BadInput
 from unstained.settings import Settings
 
 Spectrum = NDArray[np.complex64]
 
-MODES = Literal["brightfield", "dic", "phase", "oblique"]
+Mode = Literal["brightfield", "dic", "phase", "oblique"]
 
 # Points of a disc of radius 1 and their weights; exact for polynomials up to degree 5 (Stroud 1971, S2 5-1).
 RIM = [(2 / 3) ** 0.5 * part(np.pi * np.arange(6) / 3) for part in (np.sin, np.cos)]
@@ -26,8 +27,8 @@ DISC = ((0.0, 0.0, 1 / 4), *((float(y), float(x), 1 / 8) for y, x in zip(*RIM, s
 OBLIQUE_SPOT = 0.1
 """Half the aperture of oblique light, in NA of the objective."""
 
-HAZE_UM = 12.0
-"""Standard deviation of the light from out of focus, µm: a few cell heights through the lens' cone."""
+HAZE_UM = 6.0
+"""Standard deviation of the light from out of focus: a cell's height or two through the lens' cone."""
 
 
 class Objective(Settings):
@@ -47,7 +48,7 @@ class Objective(Settings):
 class Transmission(Settings):
     """A microscope for transmitted light; angles lie like those of an image, 90° = down the rows."""
 
-    mode: MODES = "dic"
+    mode: Mode = "dic"
     objective: Objective = Objective()
     condenser_na: float = Field(0.25, ge=0, description="half the aperture of the illumination")
     shear_um: float = Field(0.35, gt=0, description="DIC: distance between the two beams, in the sample")
@@ -79,9 +80,15 @@ def transmitted(
 ) -> Plane:
     """Image a thin, clear sample: optical path differences (Y X), µm → intensity (Y X), 1 = an empty field.
 
-    `defocus_um` is how far the sample lies from the plane in focus. The plane repeats itself at its borders:
-    give a margin of some 10 µm, and cut it off.
+    `defocus_um` is how far behind the sample, on the lens' side, the plane in focus lies. The plane repeats
+    itself at its borders: give a margin of some 15 µm, and cut it off.
+
+    Raises
+    ------
+    BadInput
+        Pixels too coarse for what the lens shows.
     """
+    _refuse_coarse(pixel_um, microscope.objective)
     phase = np.float32(2 * np.pi / microscope.objective.wavelength_um) * path_um
     spectrum = scipy.fft.fft2(np.exp(1j * phase.astype(np.float32)))
     frequencies = _frequencies(path_um.shape, pixel_um)
@@ -104,7 +111,13 @@ def fluorescent(
 
     `haze` is the share of light that comes from far above and below the plane in focus, and is spread over
     `HAZE_UM`. No light is lost. The plane repeats itself at its borders, as in `transmitted`.
+
+    Raises
+    ------
+    BadInput
+        Pixels too coarse for what the lens shows.
     """
+    _refuse_coarse(pixel_um, objective)
     rows, columns = _frequencies(light.shape, pixel_um)
     centre = Source(0.0, 0.0, 1.0)
     pupil = _aperture(rows, columns, objective, centre) * _defocus(
@@ -119,6 +132,15 @@ def fluorescent(
         transfer = (1 - haze) * transfer + haze * blur
     imaged: Plane = scipy.fft.irfft2(scipy.fft.rfft2(light) * transfer.astype(np.complex64), s=light.shape)
     return imaged
+
+
+def _refuse_coarse(pixel_um: float, objective: Objective) -> None:
+    finest = objective.wavelength_um / (2 * objective.na)
+    if pixel_um > finest:
+        raise BadInput(
+            f"pixels of {pixel_um:g} µm are too coarse to compute a lens of NA {objective.na:g};"
+            f" take {finest:.2f} µm or less, and average pixels afterwards"
+        )
 
 
 def _frequencies(shape: tuple[int, ...], pixel_um: float) -> tuple[Plane, Plane]:

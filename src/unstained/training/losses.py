@@ -41,6 +41,12 @@ def pooled_pearson(predicted: Tensor, real: Tensor) -> Tensor:
     return pearson(predicted.transpose(0, 1).flatten(1)[None], real.transpose(0, 1).flatten(1)[None])
 
 
+def gradient(predicted: Tensor, real: Tensor) -> Tensor:
+    """Mean |∇predicted − ∇real| over both axes: small structures count by their edges."""
+    difference = predicted - real
+    return difference.diff(dim=-1).abs().mean() + difference.diff(dim=-2).abs().mean()
+
+
 def correlations(predicted: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
     """Pearson r of each crop and stain (B stain), and 1 where the real one has any contrast."""
     predicted = predicted.flatten(2) - predicted.flatten(2).mean(-1, keepdim=True)
@@ -50,7 +56,20 @@ def correlations(predicted: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
     return r, (real.square().mean(-1) > FLAT).to(r)
 
 
-LOSSES: dict[str, Loss] = {loss.__name__: loss for loss in (mse, bce, pearson, pooled_pearson)}
+def _asymmetric(weight: float) -> Loss:
+    """Make a mean squared error that counts `weight` times where signal is missing (thesis, Figs. 32–33)."""
+
+    def loss(predicted: Tensor, real: Tensor) -> Tensor:
+        squared = (real - predicted).square()
+        return torch.where(real > predicted, weight * squared, squared).mean()
+
+    return loss
+
+
+LOSSES: dict[str, Loss] = {
+    **{loss.__name__: loss for loss in (mse, bce, pearson, pooled_pearson, gradient)},
+    **{f"asymmetric{weight}": _asymmetric(weight) for weight in (2, 5, 10)},
+}
 
 
 def named_loss(name: str) -> Loss:
@@ -70,8 +89,9 @@ def named_loss(name: str) -> Loss:
 
 
 def is_camera_unit_free(name: str) -> bool:
-    """Tell whether a loss leaves gain and offset of the output undetermined (Pearson alone)."""
-    return {part.split("*")[-1].strip() for part in name.split("+")} <= {"pearson", "pooled_pearson"}
+    """Tell whether a loss leaves gain or offset of the output undetermined (Pearson and gradients alone)."""
+    free = {"pearson", "pooled_pearson", "gradient"}
+    return {part.split("*")[-1].strip() for part in name.split("+")} <= free
 
 
 def _weighted(part: str, name: str) -> tuple[float, Loss]:

@@ -124,9 +124,12 @@ def fit_model(
 
 def with_origin(model: Model, plate: Plate, split: Split, pairs: Pairs, grid: Grid) -> Model:
     """Write into the card which plate and regions a model comes from."""
+    twin = {"twin": plate.info["twin"]} if "twin" in plate.info else {}
     card = model.card.model_copy(
         update={
+            "training": {**model.card.training, **twin},
             "pixel_size_um": plate.pixel_size_um,
+            "simulated": bool(plate.info.get("simulated")),
             "normalisation": grid.normalisation,
             "split": split.to_json(),
             "fingerprints": {role: dict(found) for role, found in pairs.fingerprints.items()},

@@ -17,7 +17,7 @@ class TrainingSettings(Settings):
     crops: CropSettings = CropSettings()
     loss: str = Field(
         "mse+pooled_pearson",
-        description="mse, bce, pearson, pooled_pearson, or a weighted sum like mse+0.5*pearson",
+        description="mse, bce, pearson, pooled_pearson, gradient, asymmetric2, …5, …10, or a weighted sum",
     )
     optimiser: OptimiserName = "muon"
     learning_rate: float | None = Field(

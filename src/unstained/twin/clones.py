@@ -2,10 +2,11 @@
 
 One hidden number, productivity, stands behind everything; each trait shares only a part of its variance with
 it (`LINKS`), so that neither GFP nor what can be seen in transmitted light gives a clone away. Secretory
-capacity goes with specific productivity (Dinnis & James 2005, Biotechnol. Bioeng. 91, 180), so does cell size
-(Pan et al. 2017, Appl. Microbiol. Biotechnol. 101, 8101), a co-expressed reporter more closely (Meng et al.
-2000, Gene 242, 201), and many clones lose expression within 90 days (Kim et al. 2011, Biotechnol. Bioeng.
-108, 2434). None of them gives all correlations of one set of clones: their sizes here are our choice.
+capacity goes with specific productivity (Dinnis & James 2005, Biotechnol. Bioeng. 91, 180), cells grow larger
+as they make more in fed-batch culture (Pan et al. 2017, Appl. Microbiol. Biotechnol. 101, 8101), a
+co-expressed reporter follows more closely (Meng et al. 2000, Gene 242, 201), and many clones lose expression
+within 90 days (Kim et al. 2011, Biotechnol. Bioeng. 108, 2434). None of them gives all correlations of one
+set of clones: how strong they are here is our choice.
 """
 
 from typing import NamedTuple
