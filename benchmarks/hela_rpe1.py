@@ -102,6 +102,7 @@ def write_figures(found: dict[str, dict[str, Any]], minutes: float, seed: int) -
         comparison=">=",
         against={"frm-recipe": 0.0},
         **same,
+        notes="A01/2 is lit from another side than both training fields; FRM's recipe knows nothing of that",
     )
     write_result(
         "hela-rpe1-nuclei-f1",
