@@ -18,7 +18,8 @@ from skimage.io import imread
 from record import write_result
 from unstained.arrays import Plane
 from unstained.plates.sharpness import detail, edge_width_px
-from unstained.twin.plate import TwinSettings, grow_well, plan_wells, simulate_field
+from unstained.twin.photos import simulate_field
+from unstained.twin.wells import TwinSettings, grow_well, plan_wells
 
 REAL = {
     "cho-dic": ("cho-dic/images/A01_f0_DIC.png",),

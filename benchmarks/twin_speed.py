@@ -10,7 +10,8 @@ import time
 import numpy as np
 
 from record import write_result
-from unstained.twin.plate import TwinSettings, grow_well, plan_wells, simulate_field
+from unstained.twin.photos import simulate_field
+from unstained.twin.wells import TwinSettings, grow_well, plan_wells
 
 SIDES_PX = (512, 1024, 2048)
 ROUNDS = 5

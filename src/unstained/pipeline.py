@@ -42,7 +42,8 @@ from unstained.training.fitting import Progress
 from unstained.training.models import Subject, fit_model, grid_for, with_origin
 from unstained.training.pairs import make_pairs
 from unstained.training.recipes import TrainingSettings
-from unstained.twin.plate import VERSION, TwinSettings, make_twin
+from unstained.twin.plate import VERSION, make_twin
+from unstained.twin.wells import TwinSettings
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,9 @@ import pytest
 from unstained.errors import BadSettings, OutputExists, OutputFailed
 from unstained.plates.plate import FieldName, open_plate
 from unstained.twin.anatomy import Window, draw_cells
-from unstained.twin.plate import (
-    CANVAS,
-    LABEL_FREE_ELECTRONS,
-    STAINS,
-    TRUTH,
-    VERSION,
-    TwinSettings,
-    cameras,
-    cell_table,
-    grow_well,
-    make_twin,
-    plan_wells,
-    simulate_field,
-    truth_path,
-)
+from unstained.twin.photos import LABEL_FREE_ELECTRONS, STAINS, cameras, simulate_field
+from unstained.twin.plate import TRUTH, VERSION, cell_table, make_twin, truth_path
+from unstained.twin.wells import CANVAS, TwinSettings, grow_well, plan_wells
 
 SMALL = TwinSettings(wells=2, fields=2, side_px=128, days=(0, 60))
 GOLDEN = {

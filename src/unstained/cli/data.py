@@ -54,7 +54,8 @@ def twin(
     """
     with task("twin", json=json) as told:
         from unstained.pipeline import simulate
-        from unstained.twin.plate import TwinSettings, truth_path
+        from unstained.twin.plate import truth_path
+        from unstained.twin.wells import TwinSettings
 
         given = {"wells": wells, "fields": fields, "side_px": side_px, "seed": seed}
         lists = {"label_free": named(label_free), "days": named(days)}

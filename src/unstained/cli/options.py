@@ -55,7 +55,7 @@ def place(text: str) -> Path | str:
 
 def _stage_settings(command: str) -> set[str]:
     if command == "twin":
-        from unstained.twin.plate import TwinSettings
+        from unstained.twin.wells import TwinSettings
 
         return set(TwinSettings.model_fields)
     if command not in ("train", "split"):
