@@ -1,0 +1,1 @@
+"""What is predicted: each stain is data, from how its target is made to how its objects are found."""
