@@ -12,14 +12,14 @@ from unstained.twin.wells import CANVAS, TwinSettings, grow_well, plan_wells
 
 SMALL = TwinSettings(wells=2, fields=2, side_px=128, days=(0, 60))
 GOLDEN = {
-    "DIC": (1953.04, 256.418),
-    "BF": (1929.07, 49.5824),
-    "PH": (2156.8, 1032.48),
-    "OBLIQUE": (1862.13, 299.849),
-    "DNA": (111.496, 138.876),
-    "ER": (307.513, 257.808),
-    "GOLGI": (77.9502, 73.9904),
-    "GFP": (310.304, 223.21),
+    "DIC": (1965.25, 277.511),
+    "BF": (1927.86, 51.4856),
+    "PH": (2216.42, 1040.24),
+    "OBLIQUE": (1860.82, 316.178),
+    "DNA": (112.269, 128.646),
+    "ER": (345.761, 260.107),
+    "GOLGI": (70.293, 49.9821),
+    "GFP": (367.195, 280.737),
 }
 """Mean and standard deviation of the electrons of a field of version 1; with numpy 2.4, scipy 1.17."""
 

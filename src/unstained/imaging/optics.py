@@ -90,7 +90,7 @@ def transmitted(
     """
     _refuse_coarse(pixel_um, microscope.objective)
     phase = np.float32(2 * np.pi / microscope.objective.wavelength_um) * path_um
-    spectrum = scipy.fft.fft2(np.exp(1j * phase.astype(np.float32)))
+    spectrum = scipy.fft.fft2(_turned(phase), overwrite_x=True)
     frequencies = _frequencies(path_um.shape, pixel_um)
     prism = _prism(frequencies, microscope) if microscope.mode == "dic" else None
     intensity, empty = np.zeros(path_um.shape, np.float32), 0.0
@@ -119,10 +119,7 @@ def fluorescent(
     """
     _refuse_coarse(pixel_um, objective)
     rows, columns = _frequencies(light.shape, pixel_um)
-    centre = Source(0.0, 0.0, 1.0)
-    pupil = _aperture(rows, columns, objective, centre) * _defocus(
-        rows, columns, objective, centre, defocus_um
-    )
+    pupil = _lens((rows, columns), objective, Source(0.0, 0.0, 1.0), defocus_um)
     amplitude = scipy.fft.ifft2(pupil)
     spread = amplitude.real**2 + amplitude.imag**2
     transfer = scipy.fft.rfft2(spread / spread.sum())
@@ -165,44 +162,52 @@ def _sources(microscope: Transmission) -> list[Source]:
             return [Source(na * up, na * right, share) for up, right, share in DISC]
 
 
-def _aperture(rows: Plane, columns: Plane, objective: Objective, source: Source) -> Plane:
-    """Give the lens' round opening (Y X) around a source, its edge softened over one step of frequency."""
+def _lens(
+    frequencies: tuple[Plane, Plane], objective: Objective, source: Source, defocus_um: float
+) -> NDArray[np.complex64 | np.float32]:
+    """Give what a lens lets through of the waves that `source` sent (Y X), and how defocus shifts them.
+
+    A round opening, its edge softened over one step of frequency; waves of every direction gather a phase of
+    their own over the distance (angular spectrum: Goodman, Fourier Optics, §3.10).
+    """
+    rows, columns = frequencies
     wavelength = objective.wavelength_um
-    radius = np.hypot(rows + source.na_y / wavelength, columns + source.na_x / wavelength)
+    y, x = rows + np.float32(source.na_y / wavelength), columns + np.float32(source.na_x / wavelength)
+    squared = y**2 + x**2
     step = max(float(rows[1, 0]), float(columns[0, 1]))
-    opening: Plane = np.clip((objective.na / wavelength - radius) / step + 0.5, 0, 1).astype(np.float32)
-    return opening
-
-
-def _defocus(
-    rows: Plane, columns: Plane, objective: Objective, source: Source, defocus_um: float
-) -> Spectrum | np.float32:
-    """Give the phase that waves gather over a distance, by direction (Goodman, Fourier Optics, §3.10)."""
+    opening: Plane = np.clip((objective.na / wavelength - np.sqrt(squared)) / step + 0.5, 0, 1)
     if not defocus_um:
-        return np.float32(1)
-    wavelength = objective.wavelength_um
-    squared = (rows + source.na_y / wavelength) ** 2 + (columns + source.na_x / wavelength) ** 2
-    axial = np.sqrt(np.maximum((objective.index / wavelength) ** 2 - squared, 0))
-    phase = np.float32(2 * np.pi * defocus_um) * (axial - np.float32(objective.index / wavelength))
-    waves: Spectrum = np.exp(1j * phase.astype(np.float32))
+        return opening
+    through = opening > 0
+    longest = np.float32(objective.index / wavelength)
+    axial = np.sqrt(np.maximum(longest**2 - squared[through], 0))
+    waves = np.zeros(opening.shape, np.complex64)
+    waves[through] = opening[through] * _turned(np.float32(2 * np.pi * defocus_um) * (axial - longest))
+    return waves
+
+
+def _turned(phase: Plane) -> Spectrum:
+    """Give exp(i phase), faster than by complex exponentials."""
+    waves = np.empty(phase.shape, np.complex64)
+    waves.real, waves.imag = np.cos(phase), np.sin(phase)
     return waves
 
 
 def _pupil(
     frequencies: tuple[Plane, Plane], microscope: Transmission, source: Source, defocus_um: float
 ) -> NDArray[np.complex64 | np.float32]:
-    """Give what reaches the image of a wave that `source` sent (Y X), phase ring and defocus included."""
-    rows, columns = frequencies
+    """Give what reaches the image of a wave that `source` sent (Y X): the lens, and a phase ring in it."""
     objective = microscope.objective
-    passes = _aperture(rows, columns, objective, source)
-    waves = passes * _defocus(rows, columns, objective, source, defocus_um)
+    waves = _lens(frequencies, objective, source, defocus_um)
     if microscope.mode != "phase":
         return waves
+    rows, columns = frequencies
     wavelength = objective.wavelength_um
     na = wavelength * np.hypot(rows + source.na_y / wavelength, columns + source.na_x / wavelength)
     on_ring = np.abs(na - microscope.ring_na) <= microscope.ring_width / 2
     # Zernike 1942: the direct light is dimmed and shifted by a quarter of a wave, so that cells get dark.
-    ringed: Spectrum = np.where(on_ring, np.complex64(-1j * np.sqrt(microscope.ring_transmission)), 1) * waves
+    ring = np.complex64(-1j * np.sqrt(microscope.ring_transmission))
+    ringed: Spectrum = (np.where(on_ring, ring, 1) * waves).astype(np.complex64)
     return ringed
 
 

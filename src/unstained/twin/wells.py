@@ -1,9 +1,11 @@
 """Wells of the twin: what a plate is asked for, which clone stands where, and its cells on a canvas."""
 
+from itertools import count
 from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, model_validator
+from scipy.fft import next_fast_len
 
 from unstained.settings import Settings
 from unstained.twin.anatomy import Textures, make_textures
@@ -25,7 +27,7 @@ class TwinSettings(Settings):
     wells: int = Field(24, ge=1, le=ROWS * COLUMNS)
     fields: int = Field(4, ge=1, le=99, description="per well")
     side_px: int = Field(512, ge=64, le=4096)
-    pixel_size_um: float = Field(0.325, ge=0.1, le=0.36, description="coarser ones miss what the lens shows")
+    pixel_size_um: float = Field(0.325, ge=0.1, le=0.36, description="coarser: the lens shows more")
     clones: int | None = Field(None, ge=1, description="null = so many that each has two wells or all days")
     days: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         (0.0,), min_length=1, description="of culture; the wells of a clone take them in turn"
@@ -49,8 +51,11 @@ class TwinSettings(Settings):
 
     @property
     def margin_px(self) -> int:
-        """Give the margin that is drawn around a field."""
-        return int(np.ceil(MARGIN_UM / self.pixel_size_um))
+        """Give the margin that is drawn around a field; with it, a field has a side that FFTs are fast for."""
+        least = int(np.ceil(MARGIN_UM / self.pixel_size_um))
+        return next(
+            margin for margin in count(least) if next_fast_len(whole := self.side_px + 2 * margin) == whole
+        )
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
