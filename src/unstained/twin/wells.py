@@ -27,7 +27,7 @@ class TwinSettings(Settings):
     wells: int = Field(24, ge=1, le=ROWS * COLUMNS)
     fields: int = Field(4, ge=1, le=99, description="per well")
     side_px: int = Field(512, ge=64, le=4096)
-    pixel_size_um: float = Field(0.325, ge=0.1, le=0.36, description="coarser: the lens shows more")
+    pixel_size_um: float = Field(0.325, ge=0.1, le=0.36, description="coarser ones miss what the lens shows")
     clones: int | None = Field(None, ge=1, description="null = so many that each has two wells or all days")
     days: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         (0.0,), min_length=1, description="of culture; the wells of a clone take them in turn"
@@ -51,7 +51,7 @@ class TwinSettings(Settings):
 
     @property
     def margin_px(self) -> int:
-        """Give the margin that is drawn around a field; with it, a field has a side that FFTs are fast for."""
+        """Give the margin that is drawn around a field; with it, FFTs of the field are fast."""
         least = int(np.ceil(MARGIN_UM / self.pixel_size_um))
         return next(
             margin for margin in count(least) if next_fast_len(whole := self.side_px + 2 * margin) == whole
