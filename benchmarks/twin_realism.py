@@ -116,6 +116,7 @@ def main() -> None:
             command="python benchmarks/twin_realism.py --data data",
             seed=0,
             issue=3,
+            notes="after a first look (directions: 2.005) the lamp was dimmed to the noise of real sets",
         )
     if arguments.picture:
         draw(photos, arguments.picture)

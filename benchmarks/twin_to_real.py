@@ -38,7 +38,7 @@ def trained(
     """Train on what `split` gives, without validation."""
     subject = Subject("twin-to-real", "nuclei", light, "DNA")
     grid = grid_for(plate, settings, start)
-    pairs = replace(make_pairs(plate, split, subject.channels, grid), validation=())
+    pairs = replace(make_pairs(plate, split, subject.channels, grid), validation=(), corrections=())
     model, _ = fit_model(subject, pairs, settings, start=start, accelerator="cpu", devices=1)
     return with_origin(model, plate, split, pairs, grid)
 

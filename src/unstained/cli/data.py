@@ -61,10 +61,9 @@ def twin(
         lists = {"label_free": named(label_free), "days": named(days)}
         chosen = TwinSettings().updated(**further_settings(context)).updated(**given, **lists)
         plate = simulate(out, chosen, overwrite=overwrite, telling=told.telling())
-        told.say(f"wrote {out}: {counted(len(plate.wells), 'well')}, {counted(len(plate.fields), 'field')},")
-        told.say(
-            f"channels {', '.join(plate.channels)}; all of it is simulated, the truth is in {truth_path(out)}"
-        )
+        sizes = f"{counted(len(plate.wells), 'well')}, {counted(len(plate.fields), 'field')}"
+        told.say(f"wrote {out}: {sizes}, channels {', '.join(plate.channels)}")
+        told.say(f"all of it is simulated; the truth of it is in {truth_path(out)}")
         told.say(f"next: unstained check {out}")
         told.found(
             out=out, truth=truth_path(out), wells=plate.wells, fields=[str(name) for name in plate.fields],
