@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/ablation.py --data FOLDER [--seeds 3] [--steps 200] [--only NAME,NAME]
 Writes results/ablation-<part>.json: mean PCC on A01/1 with the part minus without it (positive = it helps).
-A part that doesn't help on validation has no place in the default recipe.
+A part that doesn't help on validation has no place in the default recipe, unless other sets need it.
 """
 
 import argparse

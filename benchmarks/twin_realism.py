@@ -17,7 +17,7 @@ from skimage.io import imread
 
 from record import write_result
 from unstained.arrays import Plane
-from unstained.plates.sharpness import detail, edge_width_px
+from unstained.plates.sharpness import detail, edge_width_px, noise_level
 from unstained.twin.photos import simulate_field
 from unstained.twin.wells import TwinSettings, grow_well, plan_wells
 
@@ -84,8 +84,8 @@ def twin_photos(fields: int = 4) -> list[np.ndarray]:
     """Simulate DIC fields of 1024² of different clones."""
     settings = TwinSettings(wells=fields, fields=1, side_px=1024, clones=fields)
     return [
-        simulate_field(grow_well(name, planned, settings), 0, settings).recorded[0]
-        for name, planned in plan_wells(settings).items()
+        simulate_field(grow_well(planned, settings), 0, settings).recorded[0]
+        for planned in plan_wells(settings).values()
     ]
 
 
@@ -118,6 +118,22 @@ def main() -> None:
             issue=3,
             notes="after a first look (directions: 2.005) the lamp was dimmed to the noise of real sets",
         )
+    noise = {
+        name: float(np.mean([noise_level(photo) / np.median(photo) for photo in each]))
+        for name, each in photos.items()
+    }
+    write_result(
+        "twin-noise",
+        title="Noise of a pixel of the twin's DIC over the field's median",
+        value=noise.pop("twin"),
+        goal=None,
+        comparison=None,
+        against=noise,
+        data="cho-dic, hela-rpe1 A01/0 and /1, neurons z 6; four twin fields of 1024²",
+        command="python benchmarks/twin_realism.py --data data",
+        seed=0,
+        issue=3,
+    )
     if arguments.picture:
         draw(photos, arguments.picture)
 

@@ -22,10 +22,10 @@ DATA = "twin: 1500 cells per mm², DIC and four stains"
 def seconds(side_px: int, seed: int) -> float:
     """Simulate one field and its share of a well."""
     settings = TwinSettings(wells=1, side_px=side_px, seed=seed)
-    ((name, planned),) = plan_wells(settings).items()
+    (planned,) = plan_wells(settings).values()
     planned = planned._replace(clone=planned.clone._replace(growth=1.0))
     begun = time.perf_counter()
-    well = grow_well(name, planned, settings)
+    well = grow_well(planned, settings)
     grown = time.perf_counter()
     simulate_field(well, 0, settings)
     return (grown - begun) / settings.fields + time.perf_counter() - grown

@@ -135,7 +135,13 @@ def import_images(
 def simulate(
     out: Path, settings: TwinSettings, *, overwrite: bool = False, telling: Telling = SILENT
 ) -> Plate:
-    """Make a simulated plate, and beside it the plate of its truth."""
+    """Make a simulated plate, and beside it the plate of its truth.
+
+    Raises
+    ------
+    OutputExists, OutputFailed
+        Neither plate is touched then.
+    """
     plate = make_twin(out, settings, overwrite=overwrite, progress=partial(telling.count, "twin"))
     record_in_plate(plate, run_record("twin", settings.model_dump(mode="json"), {"twin_version": VERSION}))
     return plate

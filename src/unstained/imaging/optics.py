@@ -1,4 +1,4 @@
-"""Microscopes: from optical path differences to label-free images, and from dyes to widefield images.
+"""Microscopes: from optical path differences to label-free images, and from stains to widefield images.
 
 Transmitted light is partially coherent: every point of the condenser's aperture sends a plane wave, each is
 imaged coherently, and their intensities add up (Abbe's sum; Born & Wolf, Principles of Optics, §10.6; for DIC
@@ -90,7 +90,7 @@ def transmitted(
     """
     _refuse_coarse(pixel_um, microscope.objective)
     phase = np.float32(2 * np.pi / microscope.objective.wavelength_um) * path_um
-    spectrum = scipy.fft.fft2(_turned(phase), overwrite_x=True)
+    spectrum = scipy.fft.fft2(_phasor(phase), overwrite_x=True)
     frequencies = _frequencies(path_um.shape, pixel_um)
     prism = _prism(frequencies, microscope) if microscope.mode == "dic" else None
     intensity, empty = np.zeros(path_um.shape, np.float32), 0.0
@@ -182,11 +182,11 @@ def _lens(
     longest = np.float32(objective.index / wavelength)
     axial = np.sqrt(np.maximum(longest**2 - squared[through], 0))
     waves = np.zeros(opening.shape, np.complex64)
-    waves[through] = opening[through] * _turned(np.float32(2 * np.pi * defocus_um) * (axial - longest))
+    waves[through] = opening[through] * _phasor(np.float32(2 * np.pi * defocus_um) * (axial - longest))
     return waves
 
 
-def _turned(phase: Plane) -> Spectrum:
+def _phasor(phase: Plane) -> Spectrum:
     """Give exp(i phase), faster than by complex exponentials."""
     waves = np.empty(phase.shape, np.complex64)
     waves.real, waves.imag = np.cos(phase), np.sin(phase)

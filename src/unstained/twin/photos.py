@@ -11,7 +11,7 @@ from unstained.imaging.optics import Objective, Transmission, fluorescent, trans
 from unstained.twin.anatomy import Anatomy, Window, draw_cells
 from unstained.twin.wells import LABEL_FREE, TwinSettings, Well
 
-LABEL_FREE_ELECTRONS = 2000.0  # of an empty field; noise is 2 % of it (cho-dic 1.5, hela-rpe1 3)
+LABEL_FREE_ELECTRONS = 2000.0  # of an empty field: noise as in real sets (results/twin-noise.json)
 
 
 class Emission(NamedTuple):
@@ -62,7 +62,7 @@ def simulate_field(well: Well, number: int, settings: TwinSettings, *, lateness:
         if settings.motion_um:
             cells = cells.moved(rng.normal(0, settings.motion_um, (len(cells), 2)))
         seen = draw_cells(cells, window, well.textures) if settings.motion_um else anatomy
-        planes.append(_stained(seen, stain, settings, focus_um))
+        planes.append(stained(seen, stain, settings, focus_um))
     middle = slice(margin, margin + side)
     shades = _uneven_light(side, len(planes), np.random.default_rng((settings.seed, 3)))
     electrons = np.stack([plane[middle, middle] * shade for plane, shade in zip(planes, shades, strict=True)])
@@ -82,7 +82,7 @@ def cameras(settings: TwinSettings) -> list[Camera]:
     return [Camera(bits=settings.bits, gain=min(0.5, room / most), offset=offset) for most in brightest]
 
 
-def _stained(anatomy: Anatomy, stain: Emission, settings: TwinSettings, focus_um: float) -> Plane:
+def stained(anatomy: Anatomy, stain: Emission, settings: TwinSettings, focus_um: float) -> Plane:
     """Give the electrons that one stain's channel collects (Y X)."""
     light = getattr(anatomy, stain.source)
     for source, share in stain.bleeds.items():

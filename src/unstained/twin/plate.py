@@ -43,7 +43,7 @@ def make_twin(
     recorded, truth = _writers(out, settings, plan, overwrite=overwrite)
     total = settings.wells * settings.fields
     for name, planned in plan.items():
-        well = grow_well(name, planned, settings)
+        well = grow_well(planned, settings)
         for number in range(settings.fields):
             acquired = len(recorded.done)
             made = simulate_field(well, number, settings, lateness=acquired / max(total - 1, 1))

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from scipy.fft import next_fast_len
 
+from unstained.imaging.optics import Mode
 from unstained.settings import Settings
 from unstained.twin.anatomy import Textures, make_textures
 from unstained.twin.cells import Cells, grow_cells
@@ -16,7 +17,7 @@ ROWS, COLUMNS = 8, 12
 MARGIN_UM = 16.0  # drawn around a field and cut off again: light spreads
 CANVAS = 10.0  # area of a well that can be photographed, in areas of all its fields
 
-LABEL_FREE: dict[str, Literal["dic", "brightfield", "phase", "oblique"]] = {
+LABEL_FREE: dict[str, Mode] = {
     "DIC": "dic", "BF": "brightfield", "PH": "phase", "OBLIQUE": "oblique",
 }  # fmt: skip
 
@@ -84,7 +85,6 @@ class Planned(NamedTuple):
 class Well(NamedTuple):
     """A well before photos are taken of it."""
 
-    name: str
     planned: Planned
     cells: Cells
     textures: Textures
@@ -109,7 +109,7 @@ def plan_wells(settings: TwinSettings) -> dict[str, Planned]:
     return {f"{'ABCDEFGH'[row]}{column + 1:02d}": planned[row, column] for row, column in snake}
 
 
-def grow_well(name: str, planned: Planned, settings: TwinSettings) -> Well:
+def grow_well(planned: Planned, settings: TwinSettings) -> Well:
     """Grow a well's cells on a canvas on which its fields overlap at times."""
     rng = np.random.default_rng((settings.seed, 1, planned.seed))
     side_px = int(settings.side_px * np.sqrt(CANVAS * settings.fields)) + 2 * settings.margin_px
@@ -117,4 +117,4 @@ def grow_well(name: str, planned: Planned, settings: TwinSettings) -> Well:
     density = settings.cells_per_mm2 * planned.clone.growth * np.exp(rng.normal(0, 0.3))
     number = int(rng.poisson(density * side_um**2 / 1e6))
     cells = grow_cells(number, planned.clone.traits(planned.day), side_um, rng)
-    return Well(name, planned, cells, make_textures(settings.pixel_size_um, rng), side_px)
+    return Well(planned, cells, make_textures(settings.pixel_size_um, rng), side_px)
