@@ -76,7 +76,7 @@ def score(plate: Plate, changes: Mapping[str, Any], steps: int, seed: int) -> fl
         follow_light=settings.follow_light,
         **changes.get("grid", {}),
     )
-    subject = Subject("ablation", "nuclei", "TL", "DNA")
+    subject = Subject("ablation", "TL", {"nuclei": "DNA"})
     pairs = make_pairs(plate, split, subject.channels, grid)
     pairs = replace(pairs, validation=())  # scored once, at the end
     settled = changes.get("settle", True)

@@ -32,7 +32,7 @@ ATTRIBUTION = "Trained on images of the package cell-aap 1.0.7, Copyright (c) 20
 def scored(plate: Plate, recipe: str, minutes: float, seed: int, out: Path) -> dict[str, Any]:
     """Train one recipe, predict and evaluate the held-out field."""
     name = "hela-rpe1-nuclei" if recipe == "default" else f"hela-rpe1-nuclei-{recipe}"
-    subject = Subject(name, "nuclei", "TL", "DNA", licence="MIT", attribution=ATTRIBUTION)
+    subject = Subject(name, "TL", {"nuclei": "DNA"}, licence="MIT", attribution=ATTRIBUTION)
     settings = RIVALS[recipe].updated(minutes=minutes, seed=seed)
     telling = pipeline.Telling(progress=_print_progress, note=lambda line: print(line, flush=True))
     plan = pipeline.Plan(subject, settings, pipeline.HeldOut(test=(TEST,)))

@@ -62,7 +62,7 @@ def scored(plate: Plate, one: SmallSet, arm: str, arguments: argparse.Namespace)
     """Train one way on one half, predict, and evaluate the other half."""
     out = arguments.out / f"{one.name}-{arm}"
     settings = RIVALS[ARMS[arm].recipe].updated(minutes=arguments.minutes, seed=arguments.seed)
-    subject = Subject(out.name, one.stain, one.input, one.target)
+    subject = Subject(out.name, one.input, {one.stain: one.target})
     plan = pipeline.Plan(subject, settings, start=ARMS[arm].start)
     told = pipeline.Telling(note=print, caution=print)
     pipeline.train(plate, plan, out, telling=told, overwrite=True, accelerator="cpu", devices=1)

@@ -43,7 +43,7 @@ def main() -> None:
         for seed in range(chosen.seeds):
             settings = TrainingSettings(steps=chosen.steps, seed=seed)
             plan = pipeline.Plan(
-                Subject("split-study", "nuclei", "TL", "DNA"), settings, pipeline.HeldOut(test=("A01/1",))
+                Subject("split-study", "TL", {"nuclei": "DNA"}), settings, pipeline.HeldOut(test=("A01/1",))
             )
             studies.append(pipeline.study_splits(plate, plan, scratch / f"study-{seed}"))
             print(studies[-1].model_dump_json(), flush=True)

@@ -36,7 +36,7 @@ def trained(
     plate: Plate, split: Split, light: str, settings: TrainingSettings, start: Model | None = None
 ) -> Model:
     """Train on what `split` gives, without validation."""
-    subject = Subject("twin-to-real", "nuclei", light, "DNA")
+    subject = Subject("twin-to-real", light, {"nuclei": "DNA"})
     grid = grid_for(plate, settings, start)
     pairs = replace(make_pairs(plate, split, subject.channels, grid), validation=(), corrections=())
     model, _ = fit_model(subject, pairs, settings, start=start, accelerator="cpu", devices=1)

@@ -28,7 +28,7 @@ def offline(*_, **__):
 def labeller(_: object) -> Labeller:
     card = ModelCard(
         name="hela-rpe1-nuclei", stains=("nuclei",), input="TL", targets=("DNA",), scales=(StainScale(),),
-        network=UNetSettings(width=2, depth=2), object_diameter_px=45.0, working_scale=0.4,
+        network=UNetSettings(width=2, depth=2), object_diameters_px=(45.0,), working_scale=0.4,
     )  # fmt: skip
     return Labeller(Model(card, UNet(card.network).eval()))
 

@@ -14,7 +14,7 @@ from unstained.plates.plate import FieldName, Plate, create_plate
 from unstained.training.models import Subject
 from unstained.training.recipes import TrainingSettings
 
-SUBJECT = Subject("tiny", "nuclei", "TL", "DNA")
+SUBJECT = Subject("tiny", "TL", {"nuclei": "DNA"})
 DEVICES = {"accelerator": "cpu", "devices": 1}
 
 
@@ -129,7 +129,7 @@ def test_a_training_from_a_model_starts_with_its_weights(plate, plan, tmp_path):
 def test_nothing_is_left_where_a_training_is_refused(plate, tmp_path):
     out = tmp_path / "m"
     with pytest.raises(MissingChannel):
-        pipeline.train(plate, pipeline.Plan(Subject("x", "gfp", "TL", "GFP"), tiny()), out)
+        pipeline.train(plate, pipeline.Plan(Subject("x", "TL", {"gfp": "GFP"}), tiny()), out)
     (tmp_path / "there").mkdir()
     with pytest.raises(OutputExists):
         pipeline.train(plate, pipeline.Plan(SUBJECT, tiny()), tmp_path / "there")

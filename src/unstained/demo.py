@@ -62,7 +62,7 @@ def demo(
     telling.note(f"images: {origin}; the held-out field is {FIELD}")
     plate = import_images(manifest, out / "plate.zarr", overwrite=True, telling=telling)
     if training is not None:
-        subject = Subject(MODEL, "nuclei", "TL", "DNA", LICENCE, ATTRIBUTION)
+        subject = Subject(MODEL, "TL", {"nuclei": "DNA"}, licence=LICENCE, attribution=ATTRIBUTION)
         plan = Plan(subject, training, HeldOut((FIELD,)))
         train(plate, plan, out / "model", telling=telling, overwrite=True)
     labeller = labeller or load_model(out / "model")

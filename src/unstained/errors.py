@@ -24,7 +24,7 @@ class BadSettings(UnstainedError):
 
     def __init__(self, source: str, fault: str, known: Iterable[str] = ()) -> None:
         names = list(known)
-        super().__init__(f"{source}: {fault}" + (f"; known settings: {listed(names, 40)}" if names else ""))
+        super().__init__(f"{source}: {fault}" + (f"; known settings: {listed(names, 60)}" if names else ""))
 
 
 class BadInput(UnstainedError):

@@ -98,7 +98,8 @@ def train(
     begin = load_model_bundle(plan.start) if plan.start is not None else None
     split = split_for(plate, subject.input, plan.held_out, settings.seed)
     grid = grid_for(plate, settings, begin)
-    pairs = make_pairs(plate, split, subject.channels, grid, binary="bce" in settings.loss)
+    binary = subject.is_binary(settings)
+    pairs = make_pairs(plate, split, subject.channels, grid, stains=subject.stains, binary=binary)
     for warning in split.warnings:
         telling.caution(warning)
     for line in pairs.lines():
@@ -284,7 +285,7 @@ def _keep(model: Model, out: Path, unfinished: Path, *, overwrite: bool) -> None
 
 
 def _training_record(plate: Plate, plan: Plan, begin: Model | None) -> dict[str, Any]:
-    settings = {**vars(plan.subject), **vars(plan.held_out), **plan.settings.model_dump(mode="json")}
+    settings = {**plan.subject.to_json(), **vars(plan.held_out), **plan.settings.model_dump(mode="json")}
     start = None if begin is None else {"name": begin.name, "weights_sha256": begin.card.weights_sha256}
     known = plate_record(plate, *plan.subject.channels)
     known["path"] = Path(known["path"]).name  # a model travels; its maker's folders don't

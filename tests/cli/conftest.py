@@ -97,7 +97,7 @@ def make_model(**changes: Any) -> Model:
     values = {
         "name": "blobs", "stains": ("nuclei",), "input": "TL", "targets": ("DNA",), "network": settings,
         "scales": (StainScale(offset=200, gain=1000),), "pixel_size_um": PIXEL_SIZE_UM,
-        "object_diameter_px": DIAMETER_PX,
+        "object_diameters_px": [DIAMETER_PX],
     }  # fmt: skip
     return Model(ModelCard(**{**values, **changes}), network.eval())
 

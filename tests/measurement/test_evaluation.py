@@ -12,7 +12,8 @@ from unstained.errors import BadInput, MissingChannel
 from unstained.measurement.evaluation import Evaluation, EvaluationSettings, evaluate_plate
 from unstained.measurement.unseen import input_fingerprints, select_regions
 from unstained.plates.plate import FieldName, Plate, create_plate, fingerprint
-from unstained.segmentation.nuclei import usual_contrast
+from unstained.segmentation.nuclei import NucleiSettings
+from unstained.segmentation.recipes import usual_contrast
 
 SIDE, DIAMETER = 112, 14
 COUNTS = {"A01": 4, "A02": 6, "B01": 9, "B02": 12}
@@ -47,7 +48,7 @@ def light_of(stained: np.ndarray, seed: int) -> np.ndarray:
 
 def card_for(prints: dict[str, dict[str, str]], **changes: Any) -> dict[str, Any]:
     return {"name": "drawn", "stains": ["nuclei"], "targets": ["DNA"], "input": "TL", "pixel_size_um": 0.5,
-            "object_diameter_px": DIAMETER, "fingerprints": prints, "split": {}, **changes}  # fmt: skip
+            "object_diameters_px": [DIAMETER], "fingerprints": prints, "split": {}, **changes}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +147,9 @@ def test_predicted_objects_less_likely_than_not_dont_count_but_faint_real_ones_d
             ground = float(np.median(real))
             share = np.where(np.arange(real.shape[1]) < real.shape[1] // 2, 1.0, 0.4)
             halved[name.well] = ground + share * (real - ground)
-        usual = usual_contrast([truth.read(name, "DNA").astype(np.float32) for name in truth.fields])
-        card = card_for({}, object_contrast=contrast and contrast * usual)
+        planes = [truth.read(name, "DNA").astype(np.float32) for name in truth.fields]
+        usual = usual_contrast(planes, NucleiSettings())
+        card = card_for({}, object_contrasts=[contrast and contrast * usual])
         predicted = predict_by(truth, tmp_path / f"{contrast}.zarr", card, **halved)
         counted[contrast] = evaluate_plate(predicted, truth, stain="nuclei").fields
     for row in counted[None]:

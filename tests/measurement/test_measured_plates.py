@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from unstained.errors import OutputExists
-from unstained.measurement.plates import measure_plate, nuclei_settings, stored_tables
+from unstained.measurement.known import known_stain
+from unstained.measurement.plates import measure_plate, stored_tables
 from unstained.plates.plate import FieldName, Plate, create_plate
 
 RADIUS_PX = 8
@@ -43,7 +44,7 @@ def make(tmp_path):
 
 def test_counts_and_areas_are_those_that_were_drawn(make):
     plate = make(
-        {"A01/0": {"nuclei": 12}, "A01/1": {"nuclei": 5}, "A02/0": {"nuclei": 3}}, object_diameter_px=16
+        {"A01/0": {"nuclei": 12}, "A01/1": {"nuclei": 5}, "A02/0": {"nuclei": 3}}, object_diameters_px=(16,)
     )
     tables = measure_plate(plate)
     assert tables["fields"]["count"].tolist() == [12, 5, 3]
@@ -54,7 +55,8 @@ def test_counts_and_areas_are_those_that_were_drawn(make):
 
 
 def test_what_is_stored_is_what_was_measured(make):
-    plate = make({"A01/0": {"nuclei": 4, "gfp": 2}, "A02/0": {"nuclei": 1, "gfp": 0}}, object_diameter_px=16)
+    counts = {"A01/0": {"nuclei": 4, "gfp": 2}, "A02/0": {"nuclei": 1, "gfp": 0}}
+    plate = make(counts, object_diameters_px=(16,))
     assert stored_tables(plate) is None
     tables = measure_plate(plate)
     stored = stored_tables(plate)
@@ -67,7 +69,7 @@ def test_what_is_stored_is_what_was_measured(make):
 
 
 def test_a_plate_is_measured_again_only_where_that_is_asked_for(make):
-    plate = make({"A01/0": {"nuclei": 4}}, object_diameter_px=16)
+    plate = make({"A01/0": {"nuclei": 4}}, object_diameters_px=(16,))
     told = []
     measure_plate(plate, progress=lambda done, whole: told.append((done, whole)))
     assert told == [(1, 1)]
@@ -79,19 +81,20 @@ def test_a_plate_is_measured_again_only_where_that_is_asked_for(make):
 @pytest.mark.parametrize(
     ("plate_um", "card", "expected"),
     [
-        (0.5, {"object_diameter_px": 20, "pixel_size_um": 0.25}, 5.0),      # 20 px of 0.25 µm
-        (0.5, {"object_diameter_px": 20, "pixel_size_um": None}, 10.0),     # pixels taken as equal
-        (None, {"object_diameter_px": 20, "pixel_size_um": 0.25}, 20.0),    # px in place of µm
-        (None, {"object_diameter_px": 20}, 20.0),
+        (0.5, {"object_diameters_px": [20], "pixel_size_um": 0.25}, 5.0),      # 20 px of 0.25 µm
+        (0.5, {"object_diameters_px": [20], "pixel_size_um": None}, 10.0),     # pixels taken as equal
+        (None, {"object_diameters_px": [20], "pixel_size_um": 0.25}, 20.0),    # px in place of µm
+        (None, {"object_diameters_px": [20]}, 20.0),
         (0.5, {}, None),
     ],
 )  # fmt: skip
 def test_objects_are_sought_at_the_size_that_the_model_knows(make, plate_um, card, expected):
     plate = make({"A01/0": {"nuclei": 1}}, plate_um, **card)
-    assert nuclei_settings(plate, "nuclei").diameter_um == expected
+    assert known_stain(plate, "nuclei").recipe(plate_um, predicted=True).diameter_um == expected
 
 
-@pytest.mark.parametrize(("card", "least"), [({"object_contrast": 300}, 150), ({}, 0)])
+@pytest.mark.parametrize(("card", "least"), [({"object_contrasts": [300]}, 150), ({}, 0)])
 def test_predicted_objects_must_be_half_as_bright_as_faint_real_ones(make, card, least):
-    plate = make({"A01/0": {"nuclei": 1}}, object_diameter_px=16, **card)
-    assert nuclei_settings(plate, "nuclei").least_contrast == least
+    plate = make({"A01/0": {"nuclei": 1}}, object_diameters_px=(16,), **card)
+    assert known_stain(plate, "nuclei").recipe(None, predicted=True).least_contrast == least
+    assert known_stain(plate, "nuclei").recipe(None, predicted=False).least_contrast == 0

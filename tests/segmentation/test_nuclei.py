@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from unstained.segmentation.nuclei import NucleiSettings, estimate_diameter, segment_nuclei, usual_contrast
+from unstained.segmentation.nuclei import NucleiSettings, estimate_diameter, segment_nuclei
+from unstained.segmentation.recipes import usual_contrast
 
 
 def ellipses(shape, places, *, semi=(10, 10), angles=None, heights=None, blur=1.0):
@@ -163,5 +164,5 @@ def test_faint_objects_can_be_left_out_by_camera_units():
 def test_the_usual_contrast_is_what_three_of_four_nuclei_exceed() -> None:
     heights = [float(height) for height in range(110, 310, 10)]
     plane = ellipses((210, 250), PLACES, semi=(12, 9), heights=heights) + 100
-    assert usual_contrast([plane]) == pytest.approx(np.quantile(heights, 0.25), rel=0.1)
-    assert usual_contrast([np.full((64, 64), 7, np.float32)]) is None
+    assert usual_contrast([plane], NucleiSettings()) == pytest.approx(np.quantile(heights, 0.25), rel=0.1)
+    assert usual_contrast([np.full((64, 64), 7, np.float32)], NucleiSettings()) is None

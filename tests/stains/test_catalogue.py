@@ -40,7 +40,7 @@ def test_users_add_and_replace_stains(tmp_path):
     [
         ("mito: red\n", "mito"),
         ("mito: {color: red}\n", "color"),
-        ("Mito: {}\n", "name"),
+        ("1mito: {}\n", "name"),
         ("mito: {target: {radius_um: -1}}\n", "target.radius_um"),
         ("mito: {target: {mask: true}}\n", "background"),
     ],

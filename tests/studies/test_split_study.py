@@ -73,7 +73,8 @@ def test_the_study_scores_both_splits_and_gives_their_difference(tmp_path):
     values = TrainingSettings(steps=15, batch=2).model_dump()
     values["network"] |= {"width": 4, "depth": 2}
     honest = split_plate(plate, test=["A03"], validation=["A02"])
-    found = study_split(plate, Subject("s", "nuclei", "TL", "DNA"), TrainingSettings.checked(values), honest)
+    subject = Subject("s", "TL", {"nuclei": "DNA"})
+    found = study_split(plate, subject, TrainingSettings.checked(values), honest)
     assert found.honest_level == "well"
     assert found.gap == pytest.approx(found.naive.pcc - found.honest.pcc)
     assert found.honest.pcc > 0.3

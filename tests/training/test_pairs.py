@@ -13,6 +13,7 @@ from unstained.plates.splitting import split_plate
 from unstained.training import pairs as pairs_module
 from unstained.training.fitting import Fitted
 from unstained.training.models import Subject, camera_scale, grid_for
+from unstained.stains.catalogue import find_stain
 from unstained.training.pairs import Grid, make_pairs
 from unstained.training.recipes import TrainingSettings
 
@@ -64,11 +65,11 @@ def test_scale_maps_background_to_0_and_bright_to_1(plate: Plate) -> None:
 def test_typical_object_sets_the_working_grid(plate: Plate) -> None:
     split = split_plate(plate, test=["A02"], validation=["A03"])
     pairs = make_pairs(plate, split, ("TL", "DNA"), Grid(diameter_px=10))
-    assert pairs.object_diameter_px == pytest.approx(20, rel=0.2)
-    assert pairs.object_contrast == pytest.approx(1000, rel=0.05)
+    assert pairs.object_diameters_px[0] == pytest.approx(20, rel=0.2)
+    assert pairs.object_contrasts[0] == pytest.approx(1000, rel=0.05)
     assert pairs.working_scale == pytest.approx(0.5, rel=0.2)
     assert pairs.train[0].shape == (round(256 * pairs.working_scale),) * 2
-    assert Grid(diameter_px=10).scale_for(None) == 1
+    assert Grid(diameter_px=10).scale_for([None], [find_stain("nuclei")]) == 1
     assert Grid(diameter_px=10).scale_for(5) == 1, "never enlarged"
 
 
@@ -185,10 +186,10 @@ def test_going_on_from_a_model_keeps_the_size_of_cells(plate: Plate) -> None:
         network=network,
         pixel_size_um=0.25,
         working_scale=0.4,
-        object_diameter_px=50,
+        object_diameters_px=(50,),
     )
     grid = grid_for(plate, TrainingSettings(), Model(card, UNet(network)))
     assert grid.scale == pytest.approx(0.8)
     unsized = Model(card.model_copy(update={"pixel_size_um": None}), UNet(network))
     assert grid_for(plate, TrainingSettings(), unsized).diameter_px == pytest.approx(20)
-    assert Subject("m", "nuclei", "TL", "DNA").channels == ("TL", "DNA")
+    assert Subject("m", "TL", {"nuclei": "DNA"}).channels == ("TL", "DNA")

@@ -107,7 +107,7 @@ def test_an_empty_field_is_background_in_uneven_light():
 
 def test_a_model_that_learnt_from_the_twin_says_so(twin, tmp_path):
     settings = TrainingSettings(network=UNetSettings(width=2, depth=2), crops={"side": 64}, steps=1)
-    plan = pipeline.Plan(pipeline.Subject("m", "nuclei", "DIC", "DNA"), settings)
+    plan = pipeline.Plan(pipeline.Subject("m", "DIC", {"nuclei": "DNA"}), settings)
     model = pipeline.train(open_plate(twin), plan, tmp_path / "m", accelerator="cpu", devices=1)
     assert model.card.simulated
     assert model.card.training["twin"]["version"] == VERSION

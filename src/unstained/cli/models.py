@@ -11,6 +11,7 @@ from unstained.cli.options import (
     Overwrite,
     PlateArgument,
     SettingsFile,
+    Stains,
     further_settings,
     named,
     place,
@@ -19,6 +20,7 @@ from unstained.cli.task import task
 
 if TYPE_CHECKING:
     from unstained.prediction.catalogue import Listed
+    from unstained.training.models import Subject
     from unstained.training.recipes import TrainingSettings
 
 
@@ -51,9 +53,11 @@ def models(
 def train(
     context: typer.Context,
     plate: PlateArgument,
-    stain: Annotated[str, typer.Option(metavar="NAME", help="What is learnt, for example nuclei.")],
+    stain: Annotated[
+        str, typer.Option(metavar="NAME,…", help="What is learnt: nuclei, er, golgi, gfp, or your own.")
+    ],
     input: Annotated[str, typer.Option("--input", metavar="CHANNEL", help="The label-free channel.")],
-    target: Annotated[str, typer.Option(metavar="CHANNEL", help="The stained channel.")],
+    target: Annotated[str, typer.Option(metavar="CHANNEL,…", help="The stained channel of each stain.")],
     out: Annotated[Path, typer.Option(metavar="MODEL", help="Folder, or .zip, for the model.")],
     test: Annotated[
         str | None,
@@ -72,6 +76,7 @@ def train(
         str | None, typer.Option("--from", metavar="MODEL", help="Go on from this model.")
     ] = None,
     recipe: Annotated[str, typer.Option(help="default, or frm: the published recipe.")] = "default",
+    stains: Stains = None,
     device: Device = "auto",
     devices: Annotated[str, typer.Option(metavar="N", help="How many GPUs, or auto: all of them.")] = "1",
     precision: Annotated[str, typer.Option(help="32, bf16 or 16.")] = "32",
@@ -84,20 +89,19 @@ def train(
 ) -> None:
     """Train a model on a plate of label-free and stained images.
 
-    Wells and fields named by --test are never seen; `unstained evaluate` scores them. Interrupted, the same
-    command goes on where it stopped. A settings file may also hold the recipe's own values, such as
-    "learning_rate: 0.01" or "crops.side: 128".
+    Wells and fields named by --test are never seen; `unstained evaluate` scores them. Several stains share
+    one network. Interrupted, the same command goes on where it stopped. A settings file may also hold the
+    recipe's own values, such as "learning_rate: 0.01" or "crops.side: 128".
 
     Example: unstained train plate.zarr --stain nuclei --input TL --target DNA --out my-nuclei --test A03
     """
     with task("train", json=json) as told:
         from unstained import pipeline
         from unstained.plates.plate import open_plate
-        from unstained.training.models import Subject
 
         changes = {"minutes": minutes, "steps": steps, "seed": seed, **further_settings(context)}
         plan = pipeline.Plan(
-            Subject(name or out.stem, stain, input, target, licence, attribution),
+            subject(name or out.stem, input, stain, target, stains, licence, attribution),
             training_settings(recipe, changes),
             pipeline.HeldOut(named(test), named(validation)),
             start,
@@ -118,6 +122,36 @@ def train(
             out=out, model=model.name, stain=stain, input=input, target=target,
             validation_pcc=pcc, steps=taken, split=model.card.split, **{"from": start},
         )  # fmt: skip
+
+
+def subject(
+    name: str,
+    input: str,
+    stain: str,
+    target: str,
+    stains: Path | None = None,
+    licence: str = "",
+    attribution: str = "",
+) -> "Subject":
+    """Say what a model is about, from `nuclei,er` and `DNA,ER`.
+
+    Raises
+    ------
+    BadSettings
+        There aren't as many channels as stains, a stain comes twice, or the file of stains is wrong.
+    """
+    from unstained.errors import BadSettings
+    from unstained.stains.catalogue import STAINS, read_stains
+    from unstained.training.models import Subject
+
+    names, channels = named(stain) or (), named(target) or ()
+    if len(names) != len(channels) or len(set(names)) != len(names) or not names:
+        raise BadSettings(
+            "--target", f"name one channel for each stain: {len(names)} stains, {len(channels)} channels"
+        )
+    known = STAINS if stains is None else read_stains(stains)
+    targets = dict(zip(names, channels, strict=True))
+    return Subject(name, input, targets, known, licence=licence, attribution=attribution)
 
 
 def training_settings(recipe: str, changes: dict[str, Any]) -> "TrainingSettings":

@@ -107,6 +107,10 @@ InputChannel = Annotated[
     str | None,
     typer.Option("--input", metavar="CHANNEL", help="Read this channel in place of the model's own."),
 ]
+Stains = Annotated[
+    Path | None,
+    typer.Option("--stains", metavar="F.yaml", help="Describes stains of your own, or the known ones anew."),
+]
 PixelSize = Annotated[
     float | None,
     typer.Option(

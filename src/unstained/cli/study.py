@@ -44,7 +44,7 @@ def split(
         from unstained.training.models import Subject
 
         plan = pipeline.Plan(
-            Subject("split-study", stain, input, target),
+            Subject("split-study", input, {stain: target}),
             training_settings("default", {"steps": steps, "seed": seed, **further_settings(context)}),
             pipeline.HeldOut(named(test)),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,16 @@ from unstained.errors import BadInput, MissingChannel
 from unstained.measurement.evaluation_record import Evaluation as Evaluation
 from unstained.measurement.evaluation_record import FieldScores
 from unstained.measurement.floors import LinearFilter, fit_linear_filter
+from unstained.measurement.known import KnownStain, known_stain
 from unstained.measurement.scoring import FieldPlanes, ScoredField, score_field
 from unstained.measurement.summary import Context, summarise
 from unstained.measurement.unseen import Choice, Selection, input_fingerprints, select_regions
 from unstained.plates.plate import FieldName, Plate
 from unstained.plates.regions import Region
-from unstained.segmentation.nuclei import NucleiSettings, estimate_diameter, segment_nuclei
+from unstained.segmentation.nuclei import NucleiSettings
+from unstained.segmentation.recipes import Recipe, segment, typical_diameter, with_likely
 from unstained.settings import Settings
+from unstained.stains.targets import make_target
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ class EvaluationSettings(Settings):
     annotated: str | None = Field(
         default=None, description="labels of the truth plate to compare with, by name"
     )
-    nuclei: NucleiSettings | None = Field(
+    objects: Recipe | None = Field(
         default=None, description="how both stains are segmented; none = as the model says"
     )
     light_my_cells: bool = Field(default=False, description="add the figures of the Light My Cells challenge")
@@ -43,10 +46,6 @@ class EvaluationSettings(Settings):
 
 
 AS_THE_MODEL_SAYS = EvaluationSettings()
-
-LIKELY = 0.5
-"""A predicted object counts from this share of a faint real one's brightness: as likely there as not."""
-
 
 @dataclass(frozen=True)
 class Sides:
@@ -58,7 +57,8 @@ class Sides:
     target: str
     input: str | None  # label-free channel of the truth plate; None where it has none
     settings: EvaluationSettings
-    nuclei: NucleiSettings
+    known: KnownStain
+    recipe: Recipe
     least_contrast: float = 0.0  # of predicted objects; an unlikely one is predicted faint
 
     def read(self, name: FieldName) -> FieldPlanes:
@@ -69,13 +69,22 @@ class Sides:
                 f"field {name} is {predicted.shape} px in {self.predicted.path} and {real.shape} px in "
                 f"{self.truth.path}; compare plates of the same images"
             )
+        target = self.made(real)
         light = None if self.input is None else self.truth.read(name, self.input)
         if self.settings.annotated is not None:
             labels = self.truth.read_labels(name, self.settings.annotated)
         else:
-            labels = self.segment(real, self.nuclei)
-        likely = self.nuclei.updated(least_contrast=max(self.nuclei.least_contrast, self.least_contrast))
-        return FieldPlanes(predicted, real, light, self.segment(predicted, likely), labels)
+            labels = self.segment(target, self.recipe)
+        least = max(self.recipe.least_contrast, self.least_contrast)
+        likely = with_likely(self.recipe, least_contrast=least)
+        return FieldPlanes(predicted, real, target, light, self.segment(predicted, likely), labels)
+
+    def made(self, real: RawPlane) -> RawPlane:
+        """Make of a real stain (Y X) what the model learnt of it."""
+        recipe = self.known.stain.target
+        if recipe.is_recorded:
+            return real
+        return make_target(real, recipe, pixel_size_um=self.truth.pixel_size_um)
 
     def pair(self, region: Region) -> tuple[RawPlane, RawPlane]:
         """Read the label-free and the real plane of a region."""
@@ -83,10 +92,9 @@ class Sides:
         light = self.truth.read(region.field, str(self.input))
         return light[rows, columns], self.truth.read(region.field, self.target)[rows, columns]
 
-    def segment(self, plane: RawPlane, settings: NucleiSettings) -> Labels:
+    def segment(self, plane: RawPlane, recipe: Recipe) -> Labels:
         """Label the objects of a plane (Y X)."""
-        flat = np.asarray(plane, dtype=np.float32)
-        return segment_nuclei(flat, pixel_size_um=self.truth.pixel_size_um, settings=settings)
+        return segment(plane, recipe, pixel_size_um=self.truth.pixel_size_um)
 
 
 def evaluate_plate(
@@ -115,10 +123,10 @@ def evaluate_plate(
     BadInput
         No field in common, other sizes, or nothing that the model didn't see.
     """
-    card = model_card(predicted, stain)
-    sides = _sides(predicted, truth, stain, target_channel or _target(card, stain), settings)
-    selection = select_regions(truth, input_fingerprints(predicted, truth, sides.input), card, fields)
-    sides = _sized(sides, selection, card)
+    known = known_stain(predicted, stain)
+    sides = _sides(predicted, truth, known, target_channel or _target(known), settings)
+    selection = select_regions(truth, input_fingerprints(predicted, truth, sides.input), known.card, fields)
+    sides = _sized(sides, selection)
     filters, origin = _fit_filters(sides, selection)
     scored = [
         _score(sides, region, filters[index % len(filters)]) for index, region in enumerate(selection.scored)
@@ -127,69 +135,53 @@ def evaluate_plate(
         stain=stain,
         target=sides.target,
         input=sides.input,
-        model=card.get("name"),
+        model=known.card.get("name"),
         choice=fields,
         reference="segmented" if settings.annotated is None else "annotated",
-        object_diameter_px=_in_px(sides.nuclei.diameter_um, truth.pixel_size_um),
-        notes=(*selection.notes, *_model_notes(card), *origin),
+        object_diameter_px=_in_px(getattr(sides.recipe, "diameter_um", None), truth.pixel_size_um),
+        notes=(*selection.notes, *_model_notes(known.card), *_target_notes(known), *origin),
     )
     return summarise(scored, context, truth.pixel_size_um, np.random.default_rng(settings.seed))
 
 
-def model_card(predicted: Plate, stain: str) -> Mapping[str, Any]:
-    """Give what a predicted plate tells of the model of one stain; empty where it tells nothing."""
-    told = predicted.info.get("models", ())
-    return next((card for card in told if stain in card.get("stains", ())), {})
-
-
-def least_contrast(card: Mapping[str, Any]) -> float:
-    """Give how far a predicted object stands out of its background at least, camera units.
-
-    A network that is unsure predicts the mean of what may be there, so half the brightness says "as likely as
-    not". The measure is what three of four real objects of the training stain exceed.
-    """
-    return LIKELY * float(card.get("object_contrast") or 0.0)
-
-
-def _target(card: Mapping[str, Any], stain: str) -> str:
-    stains, targets = list(card.get("stains", ())), list(card.get("targets", ()))
-    if stain in stains and len(targets) == len(stains):
-        return str(targets[stains.index(stain)])
+def _target(known: KnownStain) -> str:
+    if known.target is not None:
+        return known.target
     raise BadInput(
-        f"the predicted plate doesn't say which channel shows the real {stain}; name it with --target"
+        f"the predicted plate doesn't say which channel shows the real {known.stain.name};"
+        " name it with --target"
     )
 
 
-def _sides(predicted: Plate, truth: Plate, stain: str, target: str, settings: EvaluationSettings) -> Sides:
+def _sides(
+    predicted: Plate, truth: Plate, known: KnownStain, target: str, settings: EvaluationSettings
+) -> Sides:
+    stain = known.stain.name
     for plate, channel in ((predicted, stain), (truth, target)):
         if channel not in plate.channels:
             raise MissingChannel(channel, str(plate.path), plate.channels)
-    card = model_card(predicted, stain)
-    light = named if (named := predicted.info.get("input") or card.get("input")) in truth.channels else None
-    if settings.nuclei is not None:
-        return Sides(predicted, truth, stain, target, light, settings, settings.nuclei)
-    return Sides(predicted, truth, stain, target, light, settings, NucleiSettings(), least_contrast(card))
+    named = predicted.info.get("input") or known.card.get("input")
+    light = named if named in truth.channels else None
+    if settings.objects is not None:
+        return Sides(predicted, truth, stain, target, light, settings, known, settings.objects)
+    recipe = known.recipe(truth.pixel_size_um, predicted=False)
+    return Sides(predicted, truth, stain, target, light, settings, known, recipe, known.least_contrast)
 
 
-def _sized(sides: Sides, selection: Selection, card: Mapping[str, Any]) -> Sides:
+def _sized(sides: Sides, selection: Selection) -> Sides:
     """Fix the objects' size once for both stains: as set, as the model says, or as the real stain shows."""
-    if sides.nuclei.diameter_um is not None:
+    if not isinstance(sides.recipe, NucleiSettings) or sides.recipe.diameter_um is not None:
         return sides
     pixel = sides.truth.pixel_size_um
-    found = card.get("object_diameter_px")
-    if found is not None and pixel and card.get("pixel_size_um"):
-        found = found * card["pixel_size_um"] / pixel
-    if found is None:
+    size_um = sides.known.diameter_um(pixel)
+    if size_um is None:
         fields = sorted({region.field for region in selection.training or selection.scored})
-        planes = (
+        planes = [
             sides.truth.read(name, sides.target).astype(np.float32) for name in _spread(fields, MOST_SIZED)
-        )
-        known = [diameter for plane in planes if (diameter := estimate_diameter(plane)) is not None]
-        found = float(np.median(known)) if known else None
-    if found is None:
-        return sides
-    nuclei = sides.nuclei.updated(diameter_um=found * (pixel or 1.0))
-    return Sides(**{**vars(sides), "nuclei": nuclei})
+        ]
+        found = typical_diameter(planes, sides.recipe)
+        size_um = None if found is None else found * (pixel or 1.0)
+    return replace(sides, recipe=with_likely(sides.recipe, diameter_um=size_um))
 
 
 def _fit_filters(sides: Sides, selection: Selection) -> tuple[Sequence[LinearFilter | None], tuple[str, ...]]:
@@ -230,6 +222,15 @@ def _score(sides: Sides, region: Region, fitted: LinearFilter | None) -> ScoredF
 
 def _model_notes(card: Mapping[str, Any]) -> tuple[str, ...]:
     return ("the model was trained on simulated images alone",) if card.get("simulated") else ()
+
+
+def _target_notes(known: KnownStain) -> tuple[str, ...]:
+    if known.stain.target.is_recorded:
+        return ()
+    return (
+        "images are compared with the stain as recorded (pcc) and as the model learnt it (pcc_target);"
+        " objects are found and measured in the latter",
+    )
 
 
 def _spread(items: Sequence[Any], most: int) -> list[Any]:

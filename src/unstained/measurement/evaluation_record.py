@@ -24,6 +24,9 @@ class ImageScores(Settings):
     pcc_registered: float | None = Field(
         None, description="after moving the real stain onto the label-free image"
     )
+    pcc_target: float | None = Field(
+        None, description="against what the model learnt of the stain, where that isn't the stain as recorded"
+    )
 
 
 class FieldScores(ImageScores):

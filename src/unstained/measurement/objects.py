@@ -1,9 +1,10 @@
 """Measure the objects of one field: one row per object, columns from general to particular, with units."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import gaussian_filter, mean, standard_deviation
 from skimage.measure import regionprops_table
 
 from unstained.arrays import Labels, Plane
@@ -61,7 +62,9 @@ PROPERTIES = (
 )
 
 
-def measure_objects(labels: Labels, plane: Plane, *, pixel_size_um: float | None) -> pd.DataFrame:
+def measure_objects(
+    labels: Labels, plane: Plane, *, pixel_size_um: float | None, features: Sequence[str] = ()
+) -> pd.DataFrame:
     """Measure every object of `labels` (Y X) in `plane` (Y X): one row per object, sorted by label.
 
     Lengths are in µm and areas in µm² (`y_um`, `area_um2`), or in px (`y_px`, `area_px`) where the pixel
@@ -69,7 +72,7 @@ def measure_objects(labels: Labels, plane: Plane, *, pixel_size_um: float | None
     `intensity_total` is the sum over the object's pixels, so `intensity_mean` times their number.
     `diameter` is that of the disk of equal area, `perimeter` and `solidity` (area ÷ area of the convex
     hull) are scikit-image's; `touches_border` says that the object lies at the edge of the field, so that
-    part of it may be missing.
+    part of it may be missing. `features` names further columns, of `FEATURES`.
 
     Raises
     ------
@@ -79,13 +82,37 @@ def measure_objects(labels: Labels, plane: Plane, *, pixel_size_um: float | None
     if labels.shape != plane.shape:
         raise BadInput(f"labels {labels.shape} and plane {plane.shape} differ; take both from one field")
     if not labels.any():
-        return empty_table(pixel_size_um)
+        return empty_table(pixel_size_um).assign(**{name: np.empty(0) for name in features})
     found = regionprops_table(labels, plane.astype(np.float64), properties=PROPERTIES)
     names = object_columns(pixel_size_um)
     size = 1.0 if pixel_size_um is None else pixel_size_um
     columns = {name: measure(found, size) for name, measure in zip(names, MEASURES.values(), strict=True)}
     at_border = np.isin(found["label"], at_edge(labels))
-    return pd.DataFrame({"label": found["label"].astype(np.int64), **columns, "touches_border": at_border})
+    further = {name: FEATURES[name](labels, plane, size)[found["label"]] for name in features}
+    return pd.DataFrame(
+        {"label": found["label"].astype(np.int64), **columns, "touches_border": at_border, **further}
+    )
+
+
+def granularity(labels: Labels, plane: Plane, pixel_size_um: float) -> np.ndarray:
+    """Measure the inner complexity of every object (0..N): how coarse its light is, whatever its brightness.
+
+    The standard deviation, within the object, of the plane without what is smoother than `GRAIN_UM`, divided
+    by the mean of its light over the dimmest percentile of the plane.
+    """
+    flat = plane.astype(np.float64)
+    fine = flat - gaussian_filter(flat, GRAIN_UM / pixel_size_um, mode="nearest")
+    index = np.arange(int(labels.max()) + 1)
+    light = mean(flat, labels, index) - np.percentile(flat, 1)
+    grains: np.ndarray = standard_deviation(fine, labels, index) / np.where(light > 0, light, np.nan)
+    return grains
+
+
+GRAIN_UM = 1.0
+"""Structures smaller than about twice this are grains."""
+
+FEATURES: dict[str, Callable[[Labels, Plane, float], np.ndarray]] = {"granularity": granularity}
+"""Features that a stain can ask for: function of labels, plane and pixel size (1 where unknown)."""
 
 
 def object_columns(pixel_size_um: float | None) -> tuple[str, ...]:

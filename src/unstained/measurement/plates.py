@@ -5,11 +5,12 @@ from collections.abc import Callable
 import pandas as pd
 
 from unstained.errors import OutputExists
-from unstained.measurement.evaluation import least_contrast, model_card
+from unstained.measurement.known import known_stain
 from unstained.measurement.objects import measure_objects
 from unstained.measurement.wells import field_table, well_table, with_row_and_column
 from unstained.plates.plate import FieldName, Plate
-from unstained.segmentation.nuclei import NucleiSettings, segment_nuclei
+from unstained.segmentation.recipes import Recipe, segment
+from unstained.stains.catalogue import Stain
 
 MEASURED = "measured"
 """Key of a plate's info: with which settings each stain was segmented; there when all fields are done."""
@@ -32,11 +33,14 @@ def measure_plate(
     """
     if MEASURED in predicted.info and not overwrite:
         raise OutputExists(f"a measurement of {predicted.path}")
-    settings = {stain: nuclei_settings(predicted, stain) for stain in predicted.channels}
+    known = {stain: known_stain(predicted, stain) for stain in predicted.channels}
+    settings = {
+        stain: each.recipe(predicted.pixel_size_um, predicted=True) for stain, each in known.items()
+    }
     found: dict[str, list[pd.DataFrame]] = {stain: [] for stain in settings}
     for index, name in enumerate(predicted.fields, start=1):
         for stain in settings:
-            found[stain].append(_measure_field(predicted, name, stain, settings[stain]))
+            found[stain].append(_measure_field(predicted, name, known[stain].stain, settings[stain]))
         if progress is not None:
             progress(index, len(predicted.fields))
     predicted.update_info(
@@ -58,26 +62,12 @@ def stored_tables(predicted: Plate) -> Tables | None:
     )
 
 
-def nuclei_settings(predicted: Plate, stain: str) -> NucleiSettings:
-    """Take size and brightness of objects from the model of a stain, so that all fields are segmented alike.
-
-    Its pixels count as those of the plate where either pixel size is unknown.
-    """
-    card = model_card(predicted, stain)
-    likely = NucleiSettings(least_contrast=least_contrast(card))
-    diameter_px, size_um = card.get("object_diameter_px"), predicted.pixel_size_um
-    if diameter_px is None:
-        return likely
-    its_size_um = card.get("pixel_size_um") if size_um else None
-    return likely.updated(diameter_um=diameter_px * (its_size_um or size_um or 1.0))
-
-
-def _measure_field(predicted: Plate, name: FieldName, stain: str, settings: NucleiSettings) -> pd.DataFrame:
-    plane = predicted.read(name, stain)
-    labels = segment_nuclei(plane, pixel_size_um=predicted.pixel_size_um, settings=settings)
-    objects = measure_objects(labels, plane, pixel_size_um=predicted.pixel_size_um)
-    predicted.write_labels(name, stain, labels)
-    predicted.write_table(name, stain, objects)
+def _measure_field(predicted: Plate, name: FieldName, stain: Stain, recipe: Recipe) -> pd.DataFrame:
+    plane, size_um = predicted.read(name, stain.name), predicted.pixel_size_um
+    labels = segment(plane, recipe, pixel_size_um=size_um)
+    objects = measure_objects(labels, plane, pixel_size_um=size_um, features=stain.features)
+    predicted.write_labels(name, stain.name, labels)
+    predicted.write_table(name, stain.name, objects)
     return objects
 
 

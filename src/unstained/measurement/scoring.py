@@ -43,7 +43,8 @@ class FieldPlanes:
     """What is known of one field, all (Y X) of one size."""
 
     predicted: RawPlane
-    real: RawPlane
+    real: RawPlane  # as recorded
+    target: RawPlane  # what the model learnt of it
     label_free: RawPlane | None
     predicted_labels: Labels
     real_labels: Labels
@@ -52,9 +53,11 @@ class FieldPlanes:
         """Cut a part out of every plane."""
         rows, columns = slice(*region.rows), slice(*region.columns)
         light = None if self.label_free is None else self.label_free[rows, columns]
+        real = self.real[rows, columns]
         return FieldPlanes(
             self.predicted[rows, columns],
-            self.real[rows, columns],
+            real,
+            real if self.target is self.real else self.target[rows, columns],
             light,
             self.predicted_labels[rows, columns],
             self.real_labels[rows, columns],
@@ -95,7 +98,7 @@ def score_field(
         Add the figures of the Light My Cells challenge.
     """
     matches = match_objects(planes.real_labels, planes.predicted_labels)
-    real = measured(planes.real_labels, planes.real, pixel_size_um)
+    real = measured(planes.real_labels, planes.target, pixel_size_um)
     predicted = measured(planes.predicted_labels, planes.predicted, pixel_size_um)
     sums = [field_sums(objects, region) for objects in (real, predicted)]
     agreement = image_agreement(planes.predicted, planes.real)
@@ -109,6 +112,7 @@ def score_field(
         well=region.field.well,
         field=region.field.field,
         pcc_registered=registered_pcc(planes, shift_px),
+        pcc_target=target_pcc(planes),
         shift_px=shift_px,
         count_true=len(real),
         count_predicted=len(predicted),
@@ -177,6 +181,11 @@ def registered_pcc(planes: FieldPlanes, shift_px: tuple[float, float] | None) ->
     margin = int(np.ceil(max(abs(part) for part in shift_px)))
     inner = tuple(slice(margin, side - margin) for side in moved.shape)
     return Moments.of(planes.predicted[inner], moved[inner]).pcc
+
+
+def target_pcc(planes: FieldPlanes) -> float | None:
+    """PCC with what the model learnt of the stain; None where that is the stain as recorded."""
+    return None if planes.target is planes.real else Moments.of(planes.predicted, planes.target).pcc
 
 
 def field_sums(objects: pd.DataFrame, region: Region) -> dict[str, float | None]:

@@ -24,7 +24,7 @@ from unstained.measurement.intervals import FEWEST_WELLS, TOO_FEW_WELLS, Interva
 from unstained.measurement.matching import NO_OBJECTS
 from unstained.measurement.scoring import OBJECT_MEASURES, ScoredField
 
-IMAGE_METRICS = ("pcc", "ssim", "mae", "nrmse", "psnr", "pcc_registered")
+IMAGE_METRICS = ("pcc", "ssim", "mae", "nrmse", "psnr", "pcc_registered", "pcc_target")
 MOST_REASONS = 8
 MOST_POINTS = 1000
 

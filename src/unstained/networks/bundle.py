@@ -18,6 +18,7 @@ from unstained.errors import BadModel, ModelNotFound, OutputFailed, refuse_exist
 from unstained.networks.normalisation import Normalisation, StainScale
 from unstained.networks.unet import UNet, UNetSettings
 from unstained.settings import Settings
+from unstained.stains.catalogue import Stain
 from unstained.version import __version__
 
 CARD, WEIGHTS = "model.json", "weights.safetensors"
@@ -35,9 +36,12 @@ class ModelCard(Settings):
     units: Literal["camera", "probability"] = "camera"
     pixel_size_um: float | None = Field(None, gt=0, description="of the training images; null = not known")
     working_scale: float = Field(1.0, gt=0, le=1, description="the network sees images shrunk by this factor")
-    object_diameter_px: float | None = Field(None, gt=0, description="typical object of the training stain")
-    object_contrast: float | None = Field(
-        None, gt=0, description="three of four of its objects stand out of the background by more, camera"
+    described: tuple[Stain, ...] = Field((), description="per stain: its target, its objects; () = as known")
+    object_diameters_px: tuple[float | None, ...] = Field(
+        (), description="per stain: typical object in training, px of the training images"
+    )
+    object_contrasts: tuple[float | None, ...] = Field(
+        (), description="per stain: three of four objects stand out of the background by more, camera"
     )
     network: UNetSettings = UNetSettings()
     normalisation: Normalisation = Normalisation()
@@ -63,9 +67,12 @@ class ModelCard(Settings):
     @model_validator(mode="after")
     def _counts_agree(self) -> Self:
         counts = {len(self.stains), len(self.targets), len(self.scales), self.network.outputs}
-        counts |= {len(self.offsets_px)} - {0}
+        known = (self.offsets_px, self.described, self.object_diameters_px, self.object_contrasts)
+        counts |= {len(each) for each in known} - {0}
         if len(counts) > 1 or len(set(self.stains)) != len(self.stains):
             raise ValueError("stains, targets, scales and outputs must be equally many, no stain twice")
+        if self.described and tuple(each.name for each in self.described) != self.stains:
+            raise ValueError("stains must be described in their order")
         if self.network.inputs != 1:
             raise ValueError(f"the network takes {self.network.inputs} planes; there is one input channel")
         return self

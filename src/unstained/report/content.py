@@ -17,6 +17,7 @@ LOUD = ("not an honest test", "split:", "tested on other", "the model was traine
 METRICS = {
     "pcc": ("PCC", "correlation of all pixels; 1 = the same picture up to brightness and contrast"),
     "pcc_registered": ("PCC in register", "after moving the real stain onto the label-free image"),
+    "pcc_target": ("PCC with the target", "with what the model learnt of the stain, background removed"),
     "ssim": ("SSIM", "structural similarity; 1 = the same"),
     "nrmse": ("NRMSE", "error over the real stain's standard deviation; 0 = none"),
     "mae": ("MAE", "mean absolute error, camera units"),
@@ -145,7 +146,7 @@ def image_rows(evaluation: Values) -> list[dict[str, str]]:
     floors = ("constant", "blurred_input", "linear_filter")
     for key, (name, meaning) in METRICS.items():
         mean = evaluation["mean"].get(key)
-        if mean is None and key == "pcc_registered":
+        if mean is None and key in ("pcc_registered", "pcc_target"):
             continue
         cells = {floor: number(evaluation["floor"].get(floor, {}).get(key)) for floor in floors}
         interval = between(evaluation.get("intervals", {}).get(key))

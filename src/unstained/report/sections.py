@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from unstained.measurement.evaluation import model_card
-from unstained.measurement.plates import nuclei_settings
+from unstained.measurement.known import KnownStain, known_stain
 from unstained.plates.plate import FieldName, Plate
 from unstained.report import content, drawings
 from unstained.report.charts import PlateMap, Scatter, compact
 from unstained.report.figures import Panel, ScaleBar, field_panels, scale_bar
 from unstained.report.wording import MEASURES, Values, number
-from unstained.segmentation.nuclei import NucleiSettings, segment_nuclei
+from unstained.segmentation.recipes import Recipe, segment, with_likely
+from unstained.stains.targets import make_target
 
 
 @dataclass(frozen=True)
@@ -66,13 +65,12 @@ class Plates:
         """Collect all about one stain."""
         fields = None if tables is None else tables["fields"].query("stain == @stain")
         objects = None if fields is None else int(fields["count"].sum())
-        card = model_card(self.predicted, stain)
-        warned = [f"split: {warning}" for warning in card.get("split", {}).get("warnings", ())]
+        known = known_stain(self.predicted, stain)
+        warned = [f"split: {warning}" for warning in known.card.get("split", {}).get("warnings", ())]
         warnings, remarks = content.parted_notes(scores["notes"] if scores else warned)
-        settings = nuclei_settings(self.predicted, stain)
+        size_um = None
         if scores and scores.get("object_diameter_px"):
-            size = self.predicted.pixel_size_um or 1.0
-            settings = settings.updated(diameter_um=scores["object_diameter_px"] * size)
+            size_um = scores["object_diameter_px"] * (self.predicted.pixel_size_um or 1.0)
         shown = content.choose_fields(self.predicted, scores)
         unit = "µm²" if self.predicted.pixel_size_um else "px"
         return Section(
@@ -81,7 +79,7 @@ class Plates:
             tiles=content.tiles(stain, scores),
             warnings=warnings,
             remarks=remarks,
-            pictures=[self.pictures(each, stain, scores, settings) for each in shown],
+            pictures=[self.pictures(each, known, scores, size_um) for each in shown],
             image_rows=content.image_rows(scores) if scores else [],
             object_rows=content.object_rows(scores) if scores else [],
             field_measures=content.measure_rows(scores["downstream"]) if scores else [],
@@ -95,14 +93,21 @@ class Plates:
         )
 
     def pictures(
-        self, shown: content.Shown, stain: str, scores: Values | None, settings: NucleiSettings
+        self, shown: content.Shown, known: KnownStain, scores: Values | None, size_um: float | None
     ) -> PictureRow:
-        """Draw one field."""
-        name, predicted = shown.name, self.predicted.read(shown.name, stain)
-        real = self._read(self.truth, name, scores["target"] if scores else _target(self.predicted, stain))
+        """Draw one field; objects are of the size `size_um`, where given."""
+        pixel, stain = self.predicted.pixel_size_um, known.stain
+        name, predicted = shown.name, self.predicted.read(shown.name, stain.name)
+        real = self._read(self.truth, name, scores["target"] if scores else known.target)
+        if real is not None:
+            real = make_target(real, stain.target, pixel_size_um=pixel)
         light = self._read(self.source, name, self.predicted.info.get("input"))
-        ours = self._labels(name, stain, predicted, settings)
-        theirs = None if real is None else _segment(real, self.predicted.pixel_size_um, settings)
+        likely, any_real = (
+            with_likely(known.recipe(pixel, predicted=predicted), diameter_um=size_um)
+            for predicted in (True, False)
+        )
+        ours = self._labels(name, stain.name, predicted, likely)
+        theirs = None if real is None else segment(real, any_real, pixel_size_um=pixel)
         planes = {
             "label_free": light,
             "predicted": predicted,
@@ -140,25 +145,16 @@ class Plates:
     def _info(self, row: Mapping[Any, Any]) -> dict[str, Any]:
         return self.predicted.field_info(FieldName(row["well"], int(row["field"])))
 
-    def _labels(self, name: FieldName, stain: str, plane: Any, settings: NucleiSettings) -> Any:
+    def _labels(self, name: FieldName, stain: str, plane: Any, recipe: Recipe) -> Any:
         if stain in self.predicted.labels_of(name):
             return self.predicted.read_labels(name, stain)
-        return _segment(plane, self.predicted.pixel_size_um, settings)
+        return segment(plane, recipe, pixel_size_um=self.predicted.pixel_size_um)
 
     @staticmethod
     def _read(plate: Plate | None, name: FieldName, channel: str | None) -> Any:
         if plate is None or name not in plate.fields or channel not in plate.channels:
             return None
         return plate.read(name, str(channel))
-
-
-def _target(predicted: Plate, stain: str) -> str | None:
-    card = model_card(predicted, stain)
-    return dict(zip(card.get("stains", ()), card.get("targets", ()), strict=False)).get(stain)
-
-
-def _segment(plane: Any, pixel_size_um: float | None, settings: NucleiSettings) -> Any:
-    return segment_nuclei(np.asarray(plane, dtype=np.float32), pixel_size_um=pixel_size_um, settings=settings)
 
 
 def _object_measures(scores: Values | None) -> list[dict[str, str]]:

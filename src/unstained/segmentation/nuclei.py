@@ -1,7 +1,6 @@
-"""Find nuclei in a plane of stained or predicted DNA: Algorithm 2 of the thesis, sizes tied to the nuclei."""
+"""Find nuclei or cells in a stained or predicted plane: Algorithm 2 of the thesis, tied to their size."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,8 +84,9 @@ MOST_ROUNDS = 4
 
 
 class NucleiSettings(Settings):
-    """How nuclei are found; sizes in µm, or in px where the pixel size is unknown."""
+    """How nuclei or cells are found; sizes in µm, or in px where the pixel size is unknown."""
 
+    method: Literal["bodies"] = "bodies"
     diameter_um: float | None = Field(default=None, gt=0, description="typical nucleus; none = estimated")
     smallest: float = Field(default=0.3, ge=0, lt=1, description="smallest diameter kept, as a share")
     level: float = Field(default=0.4, gt=0, lt=1, description="outline, from background (0) to nucleus (1)")
@@ -95,6 +95,9 @@ class NucleiSettings(Settings):
     texture: float = Field(default=0.4, ge=0, description="weight of brightness beside shape, to part nuclei")
     contrast: float = Field(default=0.25, ge=0, lt=1, description="faintest nucleus, as a share")
     least_contrast: float = Field(default=0.0, ge=0, description="faintest nucleus over background, camera")
+    fixed: bool = Field(default=False, description="a model's fields share background and first threshold")
+    background: float | None = Field(default=None, description="of all fields, camera; none = of each field")
+    threshold: float | None = Field(default=None, gt=0, description="over it, camera; none = of each field")
 
 
 DEFAULT = NucleiSettings()
@@ -115,7 +118,10 @@ def segment_nuclei(
         diameter_px = max(settings.diameter_um / (pixel_size_um or 1.0), SMALLEST_DIAMETER_PX)
     if diameter_px is None:
         return np.zeros(plane.shape, np.int32)
-    even = evened(plane, diameter_px)
+    if settings.background is None or settings.threshold is None:
+        even = evened(plane, diameter_px)
+    else:  # in units of the threshold
+        even = ((plane - settings.background) / settings.threshold).astype(np.float32)
     found = find_nuclei(even, diameter_px, settings)
     return _without_faint(outline_nuclei(even, found, diameter_px, settings), plane, diameter_px, settings)
 
@@ -140,7 +146,7 @@ def find_nuclei(even: Plane, diameter_px: float, settings: NucleiSettings) -> Fo
     step = working_step(diameter_px)
     small, size = shrink(even, step), diameter_px / step
     smooth = gaussian_filter(small, _blur(small, size), mode="nearest")
-    first = smooth > global_threshold(smooth)
+    first = smooth > (global_threshold(smooth) if settings.threshold is None else 1.0)
     if not first.any():
         return Found(np.zeros(small.shape, np.int32), small, step)
     capped = np.minimum(smooth, 2 * np.median(smooth[first]))   # mitotic nuclei don't hide their neighbours
@@ -239,17 +245,6 @@ def contrasts(labels: Labels, plane: Plane, diameter_px: float) -> NDArray[np.fl
     """Give each label's (0..N) median over the background behind it, in the plane's (Y X) units."""
     above = plane - estimate_background(plane.astype(np.float32), diameter_px)
     return quantile_by_label(labels, above, 0.5)
-
-
-def usual_contrast(planes: Sequence[Plane]) -> float | None:
-    """Give the contrast that three of four nuclei in planes (Y X) exceed; None where there are none."""
-    found = [
-        contrasts(labels, plane, diameter_px)[1:]
-        for plane in planes
-        if (diameter_px := estimate_diameter(plane)) is not None
-        and (labels := segment_nuclei(plane)).any()
-    ]
-    return float(np.quantile(np.concatenate(found), 0.25)) if found else None
 
 
 def _first_guess(plane: Plane) -> float | None:

@@ -1,24 +1,33 @@
-"""The stains that are known: names, colours, targets, losses. Users add their own in YAML."""
+"""The stains that are known: names, colours, targets, losses, objects, features. Users add theirs in YAML."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from unstained.errors import BadSettings
+from unstained.segmentation.nuclei import NucleiSettings
+from unstained.segmentation.recipes import Recipe
+from unstained.segmentation.spots import SpotSettings
 from unstained.settings import Settings, read_yaml
 from unstained.stains.targets import Target
 
+CELLS = NucleiSettings(fixed=True, texture=0.0, level=0.25)
+"""Whole cells: holes where nuclei are mean nothing, and where cells leave no gap, none is background."""
+
 
 class Stain(Settings):
-    """One stain: what it is called, how it is shown, what a network learns of it, and how."""
+    """One stain: what it is called, how it is shown, what a network learns of it, what is measured in it."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="short, as in tables: `golgi`")
+    name: str = Field(pattern=r"^[A-Za-z][\w-]*$", description="short, as in tables: `golgi`")
     title: str = Field(description="as people read it")
     colour: str = Field("#ffffff", pattern=r"^#[0-9a-f]{6}$", description="#rrggbb")
     channels: tuple[str, ...] = Field((), description="what its channel is often called, capitals or not")
     target: Target = Target()
     loss: str | None = Field(None, description="of the training; null = that of the recipe")
+    objects: Recipe = Field(NucleiSettings(), description="how they are found")
+    features: tuple[Literal["granularity"], ...] = Field((), description="measured beside area and light")
 
 
 STAINS: dict[str, Stain] = {
@@ -30,6 +39,8 @@ STAINS: dict[str, Stain] = {
             title="Endoplasmic reticulum",
             colour="#3cd28c",
             channels=("ER", "CONCANAVALIN", "ACTIN", "AGP"),
+            objects=CELLS,
+            features=("granularity",),
         ),
         Stain(
             name="golgi",
@@ -38,15 +49,23 @@ STAINS: dict[str, Stain] = {
             channels=("GOLGI", "WGA"),
             target=Target(smooth_um=0.3, background="top_hat", radius_um=2.5, clip=1.0),
             loss="asymmetric5+pooled_pearson+0.5*gradient",
+            objects=SpotSettings(),
         ),
-        Stain(name="gfp", title="GFP", colour="#78f03c", channels=("GFP", "FITC")),
+        Stain(name="gfp", title="GFP", colour="#78f03c", channels=("GFP", "FITC"), objects=CELLS),
     )
 }
 
 
-def find_stain(name: str, known: dict[str, Stain] | None = None) -> Stain:
-    """Give the stain of a name; one that nobody described is learnt as it is recorded."""
-    return (STAINS if known is None else known).get(name) or Stain(name=name, title=name)
+def find_stain(name: str, known: Mapping[str, Stain] | None = None) -> Stain:
+    """Give the stain of a name; one that nobody described is learnt as it is recorded.
+
+    Raises
+    ------
+    BadSettings
+        It isn't a name.
+    """
+    known = STAINS if known is None else known
+    return known.get(name) or Stain.checked({"name": name, "title": name}, "--stain")
 
 
 def read_stains(path: Path) -> dict[str, Stain]:

@@ -8,12 +8,12 @@ from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
-from scipy.ndimage import gaussian_filter, grey_opening
-from skimage.morphology import disk
+from scipy.ndimage import gaussian_filter
 from skimage.restoration import ellipsoid_kernel, rolling_ball
 
 from unstained.arrays import Plane, RawPlane
 from unstained.segmentation.background import enlarge, shrink
+from unstained.segmentation.spots import white_top_hat
 from unstained.segmentation.thresholds import global_threshold
 from unstained.settings import Settings
 
@@ -67,12 +67,6 @@ def target_steps(plane: RawPlane, target: Target, *, pixel_size_um: float | None
     if target.mask:
         steps["mask"] = (last > 0).astype(np.float32)
     return steps
-
-
-def white_top_hat(plane: Plane, radius_px: float) -> Plane:
-    """Give what an opening with a disc takes away of a plane (Y X): bright structures narrower than it."""
-    left: Plane = plane - grey_opening(plane, footprint=disk(max(1, round(radius_px))), mode="nearest")
-    return left
 
 
 def above_rolling_ball(plane: Plane, radius_px: float) -> Plane:

@@ -68,7 +68,8 @@ def study_split(
     """
     side = min(settings.crops.side, BLOCK_PX)
     settings = settings.updated(crops=settings.crops.updated(side=side, rotate_deg=0.0, scale=1.0))
-    scale = make_pairs(plate, honest, subject.channels, Grid(scale=settings.working_scale)).working_scale
+    grid = Grid(scale=settings.working_scale)
+    scale = make_pairs(plate, honest, subject.channels, grid, stains=subject.stains).working_scale
     block_px = round(BLOCK_PX / scale)
     naive = naive_split(plate, honest, block_px, np.random.default_rng(settings.seed))
     grid = Grid(scale=scale)
@@ -118,7 +119,7 @@ def _score(
     grid: Grid,
     tell: Callable[[Progress], None],
 ) -> SplitScore:
-    pairs = make_pairs(plate, split, subject.channels, grid)
+    pairs = make_pairs(plate, split, subject.channels, grid, stains=subject.stains)
     model, _ = fit_model(subject, pairs, settings, tell=tell)
     labeller = Labeller(with_origin(model, plate, split, pairs, grid))
     return SplitScore(
@@ -133,7 +134,7 @@ def _pooled_pcc(
     sums = Moments()
     for name in sorted({region.field for region in regions}):
         predicted = labeller.predict(plate.read(name, subject.input), plate.pixel_size_um)
-        real = plate.read(name, subject.target)
+        real = plate.read(name, subject.channels[1])
         for region in regions:
             if region.field == name:
                 rows, columns = slice(*region.rows), slice(*region.columns)

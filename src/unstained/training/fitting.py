@@ -21,7 +21,7 @@ from unstained.training.batch_norm import settle_batch_norm
 from unstained.training.crops import TrainingPlanes, draw_batch, even_sides
 from unstained.training.losses import correlations, named_loss
 from unstained.training.optimisers import make_optimiser
-from unstained.training.recipes import TrainingSettings
+from unstained.training.recipes import DEFAULT_LOSS, TrainingSettings
 
 Batch = tuple[Tensor, Tensor]
 
@@ -88,7 +88,7 @@ class Fitting(lightning.LightningModule):
         super().__init__()
         self.network, self.settings, self.tell = network, settings, tell
         self.train_fields, self.validation_fields = train, validation
-        self.loss = named_loss(settings.loss)
+        self.losses = [named_loss(name) for name in (settings.loss or DEFAULT_LOSS).split(";")]
         self.course: list[Progress] = []
         self.best: tuple[float, dict[str, Tensor]] | None = None
         self.pcc: float | None = None
@@ -106,8 +106,14 @@ class Fitting(lightning.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         label_free, stained = batch  # (B 1 Y X), (B stain Y X)
-        planes = label_free.contiguous(memory_format=torch.channels_last)
-        return self.loss(self.network(planes), stained)
+        predicted = self.network(label_free.contiguous(memory_format=torch.channels_last))
+        if len(self.losses) == 1:
+            return self.losses[0](predicted, stained)
+        each = [
+            loss(predicted[:, index, None], stained[:, index, None])
+            for index, loss in enumerate(self.losses)
+        ]
+        return torch.stack(each).mean()
 
     def on_train_start(self) -> None:
         self._mark = (self.global_step, time.perf_counter())

@@ -1,7 +1,7 @@
 """From pairs to a finished model: the network is fitted, its units are set, its card is written."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,19 @@ from scipy.ndimage import shift
 from torch import Tensor
 
 from unstained.arrays import Plane
-from unstained.errors import WrongModel
+from unstained.errors import BadSettings, WrongModel, listed
 from unstained.networks.bundle import Model, ModelCard
 from unstained.networks.normalisation import StainScale
 from unstained.networks.unet import LIT_MIRRORS, MIRRORS
 from unstained.plates.plate import Plate
 from unstained.plates.splitting import Split
+from unstained.stains.catalogue import STAINS, Stain, find_stain
 from unstained.training.course import course_files
 from unstained.training.crops import TrainingPlanes, even_sides
 from unstained.training.fitting import Fitted, Progress, fit
 from unstained.training.losses import is_camera_unit_free
 from unstained.training.pairs import Grid, Pairs
-from unstained.training.recipes import TrainingSettings
+from unstained.training.recipes import DEFAULT_LOSS, TrainingSettings
 
 MOST_REGISTERED = 8
 """So many regions are looked at for a stain's offset."""
@@ -37,19 +38,62 @@ LARGEST_OFFSET_PX = 12.0
 
 @dataclass(frozen=True)
 class Subject:
-    """What a model is about: a stain, and the channels that it is learnt from."""
+    """What a model is about: stains, and the channels that they are learnt from."""
 
     name: str
-    stain: str
     input: str
-    target: str
+    targets: Mapping[str, str]  # stain → channel
+    known: Mapping[str, Stain] = field(default_factory=lambda: STAINS)
     licence: str = ""
     attribution: str = ""
 
     @property
-    def channels(self) -> tuple[str, str]:
+    def channels(self) -> tuple[str, ...]:
         """Label-free, then stained."""
-        return self.input, self.target
+        return self.input, *self.targets.values()
+
+    @property
+    def stains(self) -> tuple[Stain, ...]:
+        """What is known of the stains, in the order of `targets`."""
+        return tuple(find_stain(name, self.known) for name in self.targets)
+
+    def losses(self, settings: TrainingSettings) -> tuple[str, ...]:
+        """Name each stain's loss: that of the settings, else its own, else that of the default recipe.
+
+        Raises
+        ------
+        BadSettings
+            The settings name several, but not as many as there are stains.
+        """
+        given = [part.strip() for part in settings.loss.split(";")] if settings.loss else [None]
+        if len(given) not in (1, len(self.targets)):
+            raise BadSettings("loss", f"{len(given)} losses for {len(self.targets)} stains")
+        each = given * (len(self.targets) // len(given))
+        return tuple(
+            loss or stain.loss or DEFAULT_LOSS for loss, stain in zip(each, self.stains, strict=True)
+        )
+
+    def is_binary(self, settings: TrainingSettings) -> bool:
+        """Tell whether the model gives probabilities in place of camera units.
+
+        Raises
+        ------
+        BadSettings
+            One stain asks for the one, another for the other.
+        """
+        found = {"bce" in loss for loss in self.losses(settings)}
+        if len(found) > 1:
+            raise BadSettings("loss", "stains with and without bce can't share a model; train one for each")
+        return found == {True}
+
+    def to_json(self) -> dict[str, Any]:
+        """Say the same in plain values, for a record."""
+        plain = {name: value for name, value in vars(self).items() if name not in ("targets", "known")}
+        return {
+            **plain,
+            "targets": dict(self.targets),
+            "stains": [stain.model_dump(mode="json") for stain in self.stains],
+        }
 
 
 def grid_for(plate: Plate, settings: TrainingSettings, start: Model | None) -> Grid:
@@ -66,8 +110,8 @@ def _grid_of(plate: Plate, settings: TrainingSettings, card: ModelCard) -> Grid:
     if settings.working_scale is None and card.pixel_size_um and plate.pixel_size_um:
         scale = card.working_scale * plate.pixel_size_um / card.pixel_size_um
         return Grid(card.normalisation, scale=min(1.0, scale))
-    if settings.working_scale is None and card.object_diameter_px:
-        return Grid(card.normalisation, diameter_px=card.object_diameter_px * card.working_scale)
+    if settings.working_scale is None and card.object_diameters_px and card.object_diameters_px[0]:
+        return Grid(card.normalisation, diameter_px=card.object_diameters_px[0] * card.working_scale)
     return Grid(card.normalisation, scale=settings.working_scale or card.working_scale)
 
 
@@ -83,11 +127,15 @@ def fit_model(
 ) -> tuple[Model, Fitted]:
     """Fit a network to pairs; gives a model whose card still lacks plate and split (`with_origin`)."""
     if start is not None:
-        if start.card.stains != (subject.stain,):
+        if start.card.stains != tuple(subject.targets):
             raise WrongModel(
-                f"{start.name} predicts {', '.join(start.card.stains)}; it can't go on with {subject.stain}"
+                f"{start.name} predicts {listed(start.card.stains)}; it can't go on with"
+                f" {listed(subject.targets)}"
             )
         settings = settings.model_copy(update={"network": start.card.network})
+    losses = subject.losses(settings)
+    network = settings.network.updated(outputs=len(losses))
+    settings = settings.updated(network=network, loss=";".join(losses))
     fitted = fit(
         pairs.train,
         pairs.validation,
@@ -97,18 +145,20 @@ def fit_model(
         tell=tell,
         **devices,
     )
-    scales = pairs.scales
-    if is_camera_unit_free(settings.loss):
-        scales = tuple(camera_scale(fitted, pairs.train, index, scale) for index, scale in enumerate(scales))
+    scales = tuple(
+        camera_scale(fitted, pairs.train, index, scale) if is_camera_unit_free(losses[index]) else scale
+        for index, scale in enumerate(pairs.scales)
+    )
     card = ModelCard(
         name=subject.name,
-        stains=(subject.stain,),
+        stains=tuple(subject.targets),
         input=subject.input,
-        targets=(subject.target,),
-        units="probability" if "bce" in settings.loss else "camera",
+        targets=tuple(subject.targets.values()),
+        described=subject.stains,
+        units="probability" if subject.is_binary(settings) else "camera",
         working_scale=pairs.working_scale,
-        object_diameter_px=pairs.object_diameter_px,
-        object_contrast=pairs.object_contrast,
+        object_diameters_px=pairs.object_diameters_px,
+        object_contrasts=pairs.object_contrasts,
         network=fitted.settings.network,
         scales=scales,
         offsets_px=tuple(stain_offset(fitted, pairs, index) for index in range(len(scales))),
@@ -147,9 +197,9 @@ def camera_scale(
     """
     predicted, real = [], []
     with torch.inference_mode():
-        for field in map(even_sides, train):
-            predicted.append(fitted.network(field.label_free[None])[0, index].numpy().ravel())
-            real.append(field.stained[index].numpy().ravel())
+        for region in map(even_sides, train):
+            predicted.append(fitted.network(region.label_free[None])[0, index].numpy().ravel())
+            real.append(region.stained[index].numpy().ravel())
     x, y = np.concatenate(predicted), np.concatenate(real)
     gain = max(float(np.cov(x, y)[0, 1] / max(x.var(ddof=1), 1e-12)), 1e-6)
     offset = float(y.mean() - gain * x.mean())
@@ -167,14 +217,14 @@ def stain_offset(fitted: Fitted, pairs: Pairs, index: int) -> tuple[float, float
     """
     found, regions = [], pairs.validation or pairs.train
     corrections = pairs.corrections or ((0.0, 0.0),) * len(regions)
-    for field, correction in list(zip(regions, corrections, strict=True))[:MOST_REGISTERED]:
-        even = even_sides(field)
+    for region, correction in list(zip(regions, corrections, strict=True))[:MOST_REGISTERED]:
+        even = even_sides(region)
         mirrors = MIRRORS if pairs.light is None else LIT_MIRRORS
         predicted = _mirrored_mean(fitted, even.label_free, mirrors)[index].numpy()
         real = even.stained[index].numpy()
         if not _alike(predicted, real):
             continue
-        apart = _turned_back(displacement(predicted, real), field.turns)
+        apart = _turned_back(displacement(predicted, real), region.turns)
         offset_px = np.asarray(correction) + apart / pairs.working_scale
         if np.abs(offset_px).max() <= LARGEST_OFFSET_PX:
             found.append(offset_px)

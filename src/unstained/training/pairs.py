@@ -15,14 +15,23 @@ from unstained.networks.resampling import network_plane, resample, working_shape
 from unstained.plates.plate import FieldName, Plate, fingerprint
 from unstained.plates.quality import ChannelShift, channel_shift
 from unstained.plates.splitting import Region, Split
-from unstained.segmentation.nuclei import estimate_diameter, usual_contrast
+from unstained.segmentation.recipes import typical_diameter, usual_contrast
+from unstained.segmentation.spots import SpotSettings
+from unstained.stains.catalogue import Stain
+from unstained.stains.targets import make_target
 from unstained.training.crops import TrainingPlanes
 
 WORKING_DIAMETER_PX = 25.0
 """The working grid shows the stain's typical object at this size: its texture still tells it apart."""
 
+WORKING_SPOT_PX = 6.0
+"""The same for spots, which have no texture."""
+
 SIGNAL = 0.25
 """Network units (0 background, 1 bright) above which a pixel counts as signal."""
+
+MOST_LOOKED_AT = 16
+"""In so many training regions at most, evenly spread, objects are found to learn their size and contrast."""
 
 STAIN_RANGE = (1.0, 99.9)
 """Percentiles of the training stain that become 0 and 1 in network units."""
@@ -37,11 +46,19 @@ class Grid:
     diameter_px: float = WORKING_DIAMETER_PX  # then its typical object gets this size
     follow_light: bool = True  # turn fields with relief so that its light falls down
 
-    def scale_for(self, object_diameter_px: float | None) -> float:
-        """Working-grid pixels per field pixel; 1 where neither scale nor object size is known."""
+    def scale_for(self, diameters_px: Sequence[float | None], stains: Sequence[Stain]) -> float:
+        """Working-grid pixels per field pixel: what the smallest object needs; 1 where nothing is known."""
         if self.scale is not None:
             return self.scale
-        return min(1.0, self.diameter_px / object_diameter_px) if object_diameter_px else 1.0
+        return max(
+            (
+                min(1.0, self._working_px(stain) / diameter_px) if diameter_px else 1.0
+                for diameter_px, stain in zip(diameters_px, stains, strict=True)
+            ),
+        )
+
+    def _working_px(self, stain: Stain) -> float:
+        return WORKING_SPOT_PX if isinstance(stain.objects, SpotSettings) else self.diameter_px
 
 
 @dataclass(frozen=True)
@@ -52,8 +69,8 @@ class Pairs:
     validation: tuple[TrainingPlanes, ...]
     scales: tuple[StainScale, ...]
     working_scale: float
-    object_diameter_px: float | None
-    object_contrast: float | None = None
+    object_diameters_px: tuple[float | None, ...]  # one per stain
+    object_contrasts: tuple[float | None, ...] = ()
     shifts: Mapping[str, ChannelShift] = field(default_factory=dict)
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     corrections: tuple[tuple[float, float], ...] = ()  # y, x px, of each validation (else training) region
@@ -61,7 +78,8 @@ class Pairs:
 
     def lines(self) -> list[str]:
         """Say what was found, for a log."""
-        size = f"{self.object_diameter_px:.0f} px" if self.object_diameter_px else "not found"
+        sizes = [f"{size:.0f} px" if size else "not found" for size in self.object_diameters_px]
+        size = ", ".join(sizes)
         told = [
             f"typical object {size}; the network sees images shrunk to {self.working_scale:.2f} of their size"
         ]
@@ -75,12 +93,19 @@ class Pairs:
 
 
 def make_pairs(
-    plate: Plate, split: Split, channels: Sequence[str], grid: Grid = Grid(), *, binary: bool = False
+    plate: Plate,
+    split: Split,
+    channels: Sequence[str],
+    grid: Grid = Grid(),
+    *,
+    stains: Sequence[Stain] = (),
+    binary: bool = False,
 ) -> Pairs:
     """Read the training and validation regions of a plate; no stain of a test region is looked at.
 
-    `channels` are the label-free one, then the stained ones. A `binary` target is 1 where the stain is above
-    Otsu's threshold of the training regions, else 0; its scale is that of a probability.
+    `channels` are the label-free one, then the stained ones; `stains` say what is learnt of these, without
+    them the planes as recorded. A `binary` target is 1 where the stain is above Otsu's threshold of the
+    training regions, else 0; its scale is that of a probability.
 
     Raises
     ------
@@ -90,19 +115,22 @@ def make_pairs(
     if not split.train:
         raise BadInput("nothing is left to train on; name fewer --test and --validation wells")
     label_free, *targets = channels
-    stained = [_stains(plate, region, targets) for region in split.train]
-    scales = tuple(
-        _stain_scale([planes[index] for planes in stained], name) for index, name in enumerate(targets)
+    stains = stains or [Stain(name="recorded", title=name) for name in targets]
+    regions = [_stains(plate, region, targets, stains) for region in split.train]
+    stained = list(zip(*regions, strict=True))  # by stain
+    scales = tuple(_stain_scale(planes, name) for planes, name in zip(stained, targets, strict=True))
+    looked_at = [planes[:: -(-len(planes) // MOST_LOOKED_AT)] for planes in stained]
+    diameters = tuple(
+        typical_diameter(planes, stain.objects, pixel_size_um=plate.pixel_size_um)
+        for planes, stain in zip(looked_at, stains, strict=True)
     )
-    diameter = _typical_diameter([planes[0] for planes in stained])
     shifts = {
         name: _shift(plate, name, label_free, targets[0])
         for name in _fields((*split.train, *split.validation))
     }
-    levels = tuple(
-        _otsu(planes, scale) for planes, scale in zip(zip(*stained, strict=True), scales, strict=True)
-    )
-    recipe = _Recipe(tuple(channels), scales, grid, grid.scale_for(diameter), levels if binary else None)
+    levels = tuple(_otsu(planes, scale) for planes, scale in zip(stained, scales, strict=True))
+    zoom = grid.scale_for(diameters, stains)
+    recipe = _Recipe(tuple(channels), tuple(stains), scales, grid, zoom, levels if binary else None)
     read = [
         [_training_planes(plate, region, recipe, shifts[region.field]) for region in regions]
         for regions in (split.train, split.validation)
@@ -118,8 +146,11 @@ def make_pairs(
         light=light if lit else None,
         scales=(StainScale(),) * len(targets) if binary else scales,
         working_scale=recipe.zoom,
-        object_diameter_px=diameter,
-        object_contrast=1.0 if binary else usual_contrast([planes[0] for planes in stained]),
+        object_diameters_px=diameters,
+        object_contrasts=tuple(
+            1.0 if binary else usual_contrast(planes, stain.objects, pixel_size_um=plate.pixel_size_um)
+            for planes, stain in zip(looked_at, stains, strict=True)
+        ),
         shifts={str(name): found for name, found in shifts.items()},
         fingerprints={
             role: {
@@ -134,6 +165,7 @@ def make_pairs(
 @dataclass(frozen=True)
 class _Recipe:
     channels: tuple[str, ...]
+    stains: tuple[Stain, ...]
     scales: tuple[StainScale, ...]
     grid: Grid
     zoom: float
@@ -148,7 +180,7 @@ def _training_planes(
     whole = network_plane(plate.read(region.field, label_free), recipe.grid.normalisation, recipe.zoom)
     stained = []
     for index, (name, scale) in enumerate(zip(targets, recipe.scales, strict=True)):
-        plane = np.asarray(plate.read(region.field, name), dtype=np.float32)
+        plane = _target(plate, region.field, name, recipe.stains[index])
         if found.certain:
             dy, dx = _correction(found)
             plane = shift(plane, (-dy, -dx), order=1, mode="nearest")
@@ -174,9 +206,16 @@ def _upright(planes: TrainingPlanes, own: Light, common: Light) -> TrainingPlane
     return replace(upright, light_deg=turned(light, turns).angle_deg, turns=turns)
 
 
-def _stains(plate: Plate, region: Region, targets: Sequence[str]) -> list[Plane]:
+def _stains(plate: Plate, region: Region, targets: Sequence[str], stains: Sequence[Stain]) -> list[Plane]:
     rows, columns = (slice(*limits) for limits in region[1:])
-    return [np.asarray(plate.read(region.field, name), dtype=np.float32)[rows, columns] for name in targets]
+    return [
+        _target(plate, region.field, name, stain)[rows, columns]
+        for name, stain in zip(targets, stains, strict=True)
+    ]
+
+
+def _target(plate: Plate, name: FieldName, channel: str, stain: Stain) -> Plane:
+    return make_target(plate.read(name, channel), stain.target, pixel_size_um=plate.pixel_size_um)
 
 
 def _stain_scale(planes: Sequence[Plane], name: str) -> StainScale:
@@ -189,11 +228,6 @@ def _stain_scale(planes: Sequence[Plane], name: str) -> StainScale:
 
 def _otsu(planes: Sequence[Plane], scale: StainScale) -> float:
     return float(threshold_otsu(np.concatenate([scale.apply(plane)[::2, ::2].ravel() for plane in planes])))
-
-
-def _typical_diameter(planes: Sequence[Plane]) -> float | None:
-    found = [diameter for diameter in map(estimate_diameter, planes) if diameter]
-    return float(np.median(found)) if found else None
 
 
 def _shift(plate: Plate, name: FieldName, label_free: str, target: str) -> ChannelShift:

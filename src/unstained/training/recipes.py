@@ -9,15 +9,18 @@ from unstained.settings import Settings
 from unstained.training.crops import PLAIN, CropSettings
 from unstained.training.optimisers import OptimiserName
 
+DEFAULT_LOSS = "mse+pooled_pearson"
+
 
 class TrainingSettings(Settings):
     """How a network is trained; the defaults are the recipe for 2–20 fields and a laptop."""
 
     network: UNetSettings = UNetSettings(batch_norm=True, dropout=False)
     crops: CropSettings = CropSettings()
-    loss: str = Field(
-        "mse+pooled_pearson",
-        description="mse, bce, pearson, pooled_pearson, gradient, asymmetric2, …5, …10, or a weighted sum",
+    loss: str | None = Field(
+        None,
+        description="mse, bce, pearson, pooled_pearson, gradient, asymmetric2, …5, …10, or a weighted sum;"
+        " one for each stain, parted by ;, or one for all; null = the stain's own",
     )
     optimiser: OptimiserName = "muon"
     learning_rate: float | None = Field(

@@ -1,0 +1,81 @@
+"""What a predicted plate tells of a stain: which model made it, how its objects are found, of what size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unstained.plates.plate import Plate
+from unstained.segmentation.nuclei import NucleiSettings
+from unstained.segmentation.recipes import Recipe, with_likely
+from unstained.stains.catalogue import Stain, find_stain
+
+LIKELY = 0.5
+"""A predicted object counts from this share of a faint real one's brightness: as likely there as not."""
+
+FIRST_THRESHOLD = 0.4
+"""Where cells share a threshold, it stands at this share of a faint cell's brightness."""
+
+
+@dataclass(frozen=True)
+class KnownStain:
+    """One stain of a predicted plate, as its model describes it; what isn't known is None."""
+
+    stain: Stain
+    card: Mapping[str, Any]  # of its model; empty where the plate tells of none
+    target: str | None = None  # channel that it was learnt from
+    diameter_px: float | None = None  # typical object, px of the training images
+    contrast: float | None = None  # of a faint object, camera units
+    background: float | None = None  # camera units
+
+    @property
+    def least_contrast(self) -> float:
+        """How far a predicted object stands out of its background at least, camera units.
+
+        A network that is unsure predicts the mean of what may be there, so half the brightness says "as
+        likely as not". The measure is what three of four real objects of the training stain exceed.
+        """
+        return LIKELY * (self.contrast or 0.0)
+
+    def diameter_um(self, pixel_size_um: float | None) -> float | None:
+        """Typical object in µm; its pixels count as those of a plate where either pixel size is unknown."""
+        if self.diameter_px is None:
+            return None
+        its_size_um = self.card.get("pixel_size_um") if pixel_size_um else None
+        return float(self.diameter_px * (its_size_um or pixel_size_um or 1.0))
+
+    def recipe(self, pixel_size_um: float | None, *, predicted: bool) -> Recipe:
+        """Say how objects are found, in all fields alike; in the `predicted` stain only the likely ones."""
+        least = self.least_contrast if predicted else None
+        recipe = with_likely(
+            self.stain.objects, diameter_um=self.diameter_um(pixel_size_um), least_contrast=least
+        )
+        if isinstance(recipe, NucleiSettings) and recipe.fixed and self.contrast:
+            return recipe.updated(background=self.background, threshold=FIRST_THRESHOLD * self.contrast)
+        return recipe
+
+
+def known_stain(predicted: Plate, name: str) -> KnownStain:
+    """Collect what a predicted plate tells of one of its stains."""
+    card = model_card(predicted, name)
+    described = _of_stain(card, "described", name)
+    scale = _of_stain(card, "scales", name) or {}
+    binary = card.get("units") == "probability"
+    return KnownStain(
+        stain=find_stain(name) if described is None else Stain.checked(described, "model.json"),
+        card=card,
+        target=_of_stain(card, "targets", name),
+        diameter_px=_of_stain(card, "object_diameters_px", name),
+        contrast=_of_stain(card, "object_contrasts", name),
+        background=0.0 if binary else scale.get("offset"),
+    )
+
+
+def model_card(predicted: Plate, stain: str) -> Mapping[str, Any]:
+    """Give what a predicted plate tells of the model of one stain; empty where it tells nothing."""
+    told = predicted.info.get("models", ())
+    return next((card for card in told if stain in card.get("stains", ())), {})
+
+
+def _of_stain(card: Mapping[str, Any], key: str, stain: str) -> Any:
+    """Give a stain's own entry of what a card lists per stain; None where it lists nothing."""
+    return dict(zip(card.get("stains", ()), card.get(key, ()), strict=False)).get(stain)

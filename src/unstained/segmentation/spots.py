@@ -1,0 +1,71 @@
+"""Find small bright structures in haze, such as Golgi stacks: top-hat, threshold, near ones joined."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.ndimage import distance_transform_edt, gaussian_filter, grey_opening, label
+from skimage.morphology import disk
+
+from unstained.arrays import Labels, Plane
+from unstained.segmentation.regions import keep_labels, quantile_by_label
+from unstained.segmentation.thresholds import global_threshold
+from unstained.settings import Settings
+
+
+class SpotSettings(Settings):
+    """How small bright structures are found; lengths in µm, or in px where the pixel size is unknown."""
+
+    method: Literal["spots"] = "spots"
+    smooth_um: float = Field(0.2, ge=0, description="blur against noise")
+    radius_um: float = Field(2.5, gt=0, description="of the disc whose opening is background")
+    level: float = Field(1.0, gt=0, description="threshold, in those that the plane itself suggests")
+    join_um: float = Field(1.5, ge=0, description="what is nearer than this is one object")
+    smallest_um2: float = Field(0.4, ge=0, description="smallest object kept")
+    least_contrast: float = Field(0.0, ge=0, description="faintest object over background, camera")
+
+
+DEFAULT = SpotSettings()
+
+
+def segment_spots(
+    plane: Plane, *, pixel_size_um: float | None = None, settings: SpotSettings = DEFAULT
+) -> Labels:
+    """Label the bright structures of a plane (Y X) that are narrower than a disc; 0 is background.
+
+    Objects run 1..N and may have several parts, no two further apart than `join_um`. A constant plane gives
+    none. Where `pixel_size_um` is None, lengths in µm are px.
+    """
+    size = pixel_size_um or 1.0
+    above = above_background(plane, settings, size)
+    inside = above > settings.level * global_threshold(above)
+    if not above.any() or not inside.any():
+        return np.zeros(plane.shape, np.int32)
+    near = distance_transform_edt(~inside) <= settings.join_um / size / 2
+    joined, _ = label(near, structure=np.ones((3, 3)))
+    labels = np.where(inside, joined, 0).astype(np.int32)
+    large = np.bincount(labels.ravel()) * size**2 >= settings.smallest_um2
+    labels = keep_labels(labels, large)
+    return keep_labels(labels, quantile_by_label(labels, above, 0.5) >= settings.least_contrast)
+
+
+def spot_contrasts(
+    labels: Labels, plane: Plane, *, pixel_size_um: float | None, settings: SpotSettings
+) -> NDArray[np.float32]:
+    """Give each object's (0..N) median over the background, in the plane's (Y X) units."""
+    return quantile_by_label(labels, above_background(plane, settings, pixel_size_um or 1.0), 0.5)
+
+
+def above_background(plane: Plane, settings: SpotSettings, pixel_size_um: float) -> Plane:
+    """Smooth a plane (Y X) and give what stands above its opening."""
+    smooth = gaussian_filter(
+        np.asarray(plane, dtype=np.float32), settings.smooth_um / pixel_size_um, mode="nearest"
+    )
+    return white_top_hat(smooth, settings.radius_um / pixel_size_um)
+
+
+def white_top_hat(plane: Plane, radius_px: float) -> Plane:
+    """Give what an opening with a disc takes away of a plane (Y X): bright structures narrower than it."""
+    left: Plane = plane - grey_opening(plane, footprint=disk(max(1, round(radius_px))), mode="nearest")
+    return left
