@@ -23,6 +23,7 @@ from unstained.plates.plate import Plate, open_plate
 from unstained.plates.splitting import Split, split_plate
 from unstained.prediction.labeller import Labeller
 from unstained.prediction.plates import PlateSettings, predict_plate
+from unstained.prediction.verdicts import advice, caution_simulated
 from unstained.provenance import (
     RUN,
     keep_if_same,
@@ -158,8 +159,18 @@ def predict(
     telling: Telling = SILENT,
 ) -> Plate:
     """Predict a plate's stains into a plate of its own; interrupted, the same call goes on."""
-    counted = partial(telling.count, "predict")
-    predicted = predict_plate(plate, labellers, out, settings, overwrite=overwrite, progress=counted)
+    doubted = [each.card for each in labellers if each.card.simulated and not plate.info.get("simulated")]
+    for card in doubted:
+        telling.caution(advice(card))
+    predicted = predict_plate(
+        plate,
+        labellers,
+        out,
+        settings,
+        judge=caution_simulated if doubted else None,
+        overwrite=overwrite,
+        progress=partial(telling.count, "predict"),
+    )
     inputs = {
         "plate": plate_record(plate, *(settings.input_channel or each.card.input for each in labellers)),
         "models": {each.name: each.card.weights_sha256 for each in labellers},

@@ -53,10 +53,14 @@ def predict(
         from unstained.prediction.files import predict_file
         from unstained.prediction.labeller import load_model
         from unstained.prediction.plates import PlateSettings
+        from unstained.prediction.verdicts import advice
 
         labellers = [load_model(name, device) for name in model]
         told.say(f"on {labellers[0].device}")
         if (image := Path(source)).is_file():
+            for each in labellers:
+                if each.card.simulated:
+                    told.caution(advice(each.card))
             predict_file(image, labellers, out, pixel_size_um=pixel_size_um, overwrite=overwrite)
             told.say(f"wrote {out}")
             rows = [_row(None, None, None)]

@@ -146,6 +146,7 @@ class _Job:
         summaries = [summarised(labeller.card) for labeller in self.inputs]
         return {
             "kind": "predicted",
+            "simulated": bool(self.plate.info.get("simulated")),
             "source": str(self.plate.path),
             "input": next(iter(self.inputs.values())),
             "model": summaries[0],

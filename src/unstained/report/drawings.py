@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -36,10 +37,7 @@ def object_scatters(stain: str, evaluation: Values, unit: str) -> list[Scatter]:
 def plate_maps(
     stain: str, fields: pd.DataFrame | None, evaluation: Values | None, conditions: pd.DataFrame
 ) -> list[PlateMap]:
-    """Lay out the plate by number and mean intensity of predicted objects, and by PCC where it is known.
-
-    None where there is one well, which has nothing to stand out from.
-    """
+    """Lay out the plate by number and mean intensity of predicted objects, and by PCC where it is known."""
     by_label: dict[str, pd.Series[Any]] = {}
     if fields is not None and len(fields):
         means = fields.groupby("well")[["count", "intensity_mean"]].mean()
@@ -49,6 +47,11 @@ def plate_maps(
         rows = [(row["well"], row["pcc"]) for row in evaluation["fields"]]
         scored = pd.DataFrame(rows, columns=["well", "pcc"]).astype({"pcc": float})
         by_label["PCC"] = scored.groupby("well")["pcc"].mean()
+    return maps_of(by_label, conditions)
+
+
+def maps_of(by_label: Mapping[str, pd.Series[Any]], conditions: pd.DataFrame) -> list[PlateMap]:
+    """Lay out values by well, one map each; none for one well, which has nothing to stand out from."""
     if len(set().union(*(means.index for means in by_label.values()))) < 2:
         return []
     told = told_of_wells(conditions)

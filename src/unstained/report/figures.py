@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -148,6 +149,45 @@ def field_panels(
     under = coloured(shrunk(predicted if real is None else real), shared)
     title = "outlines" if real is None else "outlines on the real stain"
     return [*panels, _panel(title, outlined(under, predicted_labels, real_labels))]
+
+
+def composite(
+    planes: Mapping[str, RawPlane], limits: Mapping[str, Limits], colours: Mapping[str, str]
+) -> Picture:
+    """Show several planes (Y X) in one picture, each in its colour (#rrggbb); light adds up."""
+    total = np.zeros((*next(iter(planes.values())).shape, 3), np.float32)
+    for name, plane in planes.items():
+        total += coloured(plane, limits[name], ((0, 0, 0), rgb(colours[name])))
+    picture: Picture = np.clip(total, 0, 255).astype(np.uint8)
+    return picture
+
+
+def rgb(colour: str) -> Colour:
+    """Take #rrggbb apart."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return red, green, blue
+
+
+def composite_panels(
+    chosen: Sequence[tuple[str, ...]],
+    predicted: Mapping[str, RawPlane],
+    real: Mapping[str, RawPlane],
+    colours: Mapping[str, str],
+    cells: Labels | None,
+) -> list[Panel]:
+    """Draw every chosen set of stains as predicted and, where known, as real; cells outlined on the first."""
+    limits = {name: limits_of(real.get(name, plane)) for name, plane in predicted.items()}
+    panels = []
+    for names in chosen:
+        said = " + ".join(names)
+        for side, planes in (("predicted", predicted), ("real", real)):
+            if set(names) <= set(planes):
+                small = {name: shrunk(planes[name]) for name in names}
+                panels.append(_panel(f"{said}, {side}", composite(small, limits, colours)))
+    if cells is not None:
+        first = {name: shrunk(predicted[name]) for name in chosen[0]}
+        panels.append(_panel("cells", outlined(composite(first, limits, colours), cells, None)))
+    return panels
 
 
 def _panel(title: str, picture: Picture) -> Panel:

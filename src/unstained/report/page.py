@@ -17,6 +17,7 @@ from unstained.report.charts import ramp_css
 from unstained.report.content import choose_fields
 from unstained.report.origin import origin_of
 from unstained.report.sections import Plates
+from unstained.report.together import together
 from unstained.report.wording import Values
 
 Scores = Evaluation | Values
@@ -60,6 +61,8 @@ def write_report(
         title=predicted.name,
         model=", ".join(str(card.get("name")) for card in predicted.info.get("models", ())),
         sections=sections,
+        together=together(predicted, truth, tables),
+        simulated=bool(predicted.info.get("simulated")),
         origin=origin_of(predicted, truth, run, shown, scores.values()),
         ramp=ramp_css(),
     )

@@ -9,7 +9,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, grey_opening,
 from skimage.morphology import disk
 
 from unstained.arrays import Labels, Plane
-from unstained.segmentation.regions import keep_labels, quantile_by_label
+from unstained.segmentation.regions import keep_labels, quantile_by_label, renumbered
 from unstained.segmentation.thresholds import global_threshold
 from unstained.settings import Settings
 
@@ -22,7 +22,7 @@ class SpotSettings(Settings):
     radius_um: float = Field(2.5, gt=0, description="of the disc whose opening is background")
     level: float = Field(1.0, gt=0, description="threshold, in those that the plane itself suggests")
     join_um: float = Field(1.5, ge=0, description="what is nearer than this is one object")
-    smallest_um2: float = Field(0.4, ge=0, description="smallest object kept")
+    smallest_um2: float = Field(0.4, ge=0, description="a smaller part is noise")
     least_contrast: float = Field(0.0, ge=0, description="faintest object over background, camera")
 
 
@@ -42,11 +42,11 @@ def segment_spots(
     inside = above > settings.level * global_threshold(above)
     if not above.any() or not inside.any():
         return np.zeros(plane.shape, np.int32)
-    near = distance_transform_edt(~inside) <= settings.join_um / size / 2
+    parts = renumbered(label(inside, structure=np.ones((3, 3)))[0])
+    parts = keep_labels(parts, np.bincount(parts.ravel()) * size**2 >= settings.smallest_um2)
+    near = distance_transform_edt(parts == 0) <= settings.join_um / size / 2
     joined, _ = label(near, structure=np.ones((3, 3)))
-    labels = np.where(inside, joined, 0).astype(np.int32)
-    large = np.bincount(labels.ravel()) * size**2 >= settings.smallest_um2
-    labels = keep_labels(labels, large)
+    labels = renumbered(np.where(parts > 0, joined, 0))
     return keep_labels(labels, quantile_by_label(labels, above, 0.5) >= settings.least_contrast)
 
 

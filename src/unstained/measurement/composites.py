@@ -1,0 +1,116 @@
+"""Stains together: cells around nuclei, and what each holds of every other stain (thesis, Figs. 19–23)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import gaussian_filter
+from skimage.segmentation import expand_labels, watershed
+
+from unstained.arrays import Labels, Plane
+from unstained.measurement.known import KnownStain
+from unstained.segmentation.spots import SpotSettings
+
+NUCLEI, BODY = "nuclei", "er"
+"""The stains that say where a cell's middle is, and how far it reaches."""
+
+REACH = 0.5
+"""Without a stain of the cell's body, cells reach so far beyond their nuclei, in diameters of these."""
+
+POSITIVE = 0.5
+"""A cell is positive in a stain if objects of that stain cover this share of its nucleus."""
+
+SMOOTH_UM = 0.7
+"""Blur of the body's stain before cells that touch are parted."""
+
+
+def find_cells(
+    nuclei: Labels, body: Plane | None, inside: Labels | None, *, pixel_size_um: float | None
+) -> Labels:
+    """Give every nucleus (Y X) its cell: the label is the nucleus's, 0 is outside.
+
+    With a stain of the `body` (Y X) and its objects (`inside`), touching cells are parted where it is dimmest
+    between their nuclei, by watershed; what holds no nucleus belongs to no cell. Without, a cell reaches half
+    a diameter beyond its nucleus.
+    """
+    if body is None or inside is None:
+        areas = np.bincount(nuclei.ravel())[1:]
+        reach = REACH * 2 * np.sqrt(np.median(areas[areas > 0]) / np.pi) if areas.any() else 0.0
+        wide: Labels = expand_labels(nuclei, reach)
+        return wide
+    smooth = gaussian_filter(body, SMOOTH_UM / (pixel_size_um or 1.0), mode="nearest")
+    cells: Labels = watershed(-smooth, nuclei, mask=(inside > 0) | (nuclei > 0)).astype(np.int32)
+    return cells
+
+
+def cell_table(
+    cells: Labels,
+    labels: Mapping[str, Labels],
+    planes: Mapping[str, Plane],
+    known: Mapping[str, KnownStain],
+    *,
+    pixel_size_um: float | None,
+) -> pd.DataFrame:
+    """Measure what every cell holds: one row each, by the label of its nucleus.
+
+    Columns are `label`, `y_um`, `x_um`, `area_um2`, `nucleus_area_um2` (px where µm aren't known); for a
+    stain of bodies `NAME_total` (its mass: light over the background, summed over the cell), `NAME_mean` and
+    `NAME_positive`; for one of spots `NAME_total`, `NAME_count` and `NAME_area_um2` of the objects assigned
+    to the cell, each to the one that holds most of it.
+    """
+    size = pixel_size_um or 1.0
+    length, square = ("um", "um2") if pixel_size_um else ("px", "px")
+    count = int(labels[NUCLEI].max()) + 1
+    present = np.arange(1, count)
+    pixels = np.bincount(cells.ravel(), minlength=count)
+    nucleus = np.bincount(labels[NUCLEI].ravel(), minlength=count)
+    table = pd.DataFrame({"label": present})
+    for name, axis in zip(("y", "x"), np.indices(cells.shape), strict=True):
+        sums = np.bincount(cells.ravel(), axis.ravel(), count)[1:]
+        table[f"{name}_{length}"] = sums / pixels[1:] * size
+    table[f"area_{square}"] = pixels[1:] * size**2
+    table[f"nucleus_area_{square}"] = nucleus[1:] * size**2
+    for stain in (name for name in planes if name != NUCLEI):
+        background = known[stain].background
+        if background is None:
+            background = float(np.percentile(planes[stain], 1))
+        light = planes[stain].astype(np.float64) - background
+        if isinstance(known[stain].stain.objects, SpotSettings):
+            owner = owners(labels[stain], cells)
+            held = owner[labels[stain]]
+            table[f"{stain}_total"] = np.bincount(held.ravel(), light.ravel(), count)[1:]
+            table[f"{stain}_count"] = np.bincount(owner[1:], minlength=count)[1:]
+            table[f"{stain}_area_{square}"] = np.bincount(held.ravel(), minlength=count)[1:] * size**2
+        else:
+            total = np.bincount(cells.ravel(), light.ravel(), count)[1:]
+            covered = np.bincount(labels[NUCLEI].ravel(), (labels[stain] > 0).ravel(), count)[1:]
+            table[f"{stain}_total"] = total
+            table[f"{stain}_mean"] = total / pixels[1:]
+            table[f"{stain}_positive"] = covered >= POSITIVE * nucleus[1:]
+    return table
+
+
+def owners(objects: Labels, cells: Labels) -> np.ndarray:
+    """Say which cell holds most of each object (0..N); 0 where most of it lies outside all cells."""
+    columns = int(cells.max()) + 1
+    shared = np.bincount(
+        objects.ravel().astype(np.int64) * columns + cells.ravel(),
+        minlength=(int(objects.max()) + 1) * columns,
+    )
+    owner: np.ndarray = shared.reshape(-1, columns).argmax(axis=1)
+    owner[0] = 0
+    return owner
+
+
+def cells_by_well(cells: pd.DataFrame, wells: tuple[str, ...]) -> pd.DataFrame:
+    """Average cells by well, also wells without any: `well`, `cells` (their number), then each column's mean.
+
+    The mean of `NAME_positive` is the share of positive cells.
+    """
+    averaged = [name for name in cells.columns if name.startswith(("area_", "nucleus_"))]
+    averaged += [name for name in cells.columns if name.endswith(("_total", "_mean", "_count", "_positive"))]
+    averaged += [name for name in cells.columns if "_area_" in name and name not in averaged]
+    grouped = cells.astype(dict.fromkeys(averaged, float)).groupby("well")
+    table = grouped[averaged].mean().reindex(wells)
+    table.insert(0, "cells", grouped.size().reindex(wells, fill_value=0))
+    return table.rename_axis("well").reset_index()
