@@ -83,7 +83,7 @@ def score(plate: Plate, changes: Mapping[str, Any], steps: int, seed: int) -> fl
     unsettled = patch.object(fitting, "settle_batch_norm", lambda network, *_: network.eval())
     with nullcontext() if settled else unsettled:
         model, _ = fit_model(subject, pairs, settings, accelerator="cpu", devices=1)
-    card = model.card.model_copy(update={"normalisation": grid.normalisation})
+    card = model.card.model_copy(update={"normalisation": pairs.normalisation})
     predicted = Engine(Model(card, model.network), device="cpu").predict(plate.read(field, "TL"))[0]
     return float(image_agreement(predicted, plate.read(field, "DNA"))["pcc"] or 0.0)
 

@@ -20,7 +20,7 @@ import numpy as np
 from record import write_result
 from unstained import pipeline
 from unstained.measurement.downstream import MEASURES, pearson
-from unstained.plates.plate import Plate, open_plate
+from unstained.plates.plate import Plate, create_plate, open_plate
 from unstained.prediction.labeller import load_model
 from unstained.provenance import read_json, write_json
 from unstained.segmentation.spots import SpotSettings
@@ -37,6 +37,7 @@ PLATES["test"] = PLATES["train"].updated(fields=2, seed=202)
 PLAIN = {"golgi": Stain(name="golgi", title="Golgi", objects=SpotSettings())}
 GOALS = {"count": 0.99, "area_um2": 0.98, "intensity_total": 0.95, "intensity_mean": 0.90}
 OF_CEILING = 0.9
+PATH_OFFSET, PATH_GAIN = 1000.0, 100.0
 
 
 class Arm(NamedTuple):
@@ -58,12 +59,32 @@ ARMS = {
 }
 
 
-def plate_of(out: Path, name: str, *, truth: bool = False) -> Plate:
-    """Open a plate, or its truth; simulate it first where it isn't there."""
+def plate_of(out: Path, name: str) -> Plate:
+    """Open a plate; simulate it first where it isn't there."""
     path = out / f"{name}.zarr"
     if not path.exists():
         make_twin(path, PLATES[name])
-    return open_plate(truth_path(path) if truth else path)
+    return open_plate(path)
+
+
+def noise_free(out: Path, name: str) -> Plate:
+    """Open a plate of optical paths and noise-free stains; make it first where it isn't there.
+
+    A path is written as grey value 1000 + 100 per µm, so that it is normalised like light on a camera.
+    """
+    path = out / f"{name}-ceiling.zarr"
+    if not path.exists():
+        truth = open_plate(truth_path(plate_of(out, name).path))
+        writer = create_plate(
+            path, name=path.stem, channels=("PATH", *CHANNELS.values()), info=truth.info,
+            pixel_size_um=truth.pixel_size_um, conditions=truth.conditions,
+        )  # fmt: skip
+        for field in truth.fields:
+            stains = [truth.read(field, channel) for channel in CHANNELS.values()]
+            light = PATH_OFFSET + PATH_GAIN * truth.read(field, "path_um")
+            writer.write_field(field, np.stack([light, *stains]).astype(np.float32))
+        writer.finish()
+    return open_plate(path)
 
 
 def trained(out: Path, name: str, seed: int) -> Path:
@@ -71,14 +92,12 @@ def trained(out: Path, name: str, seed: int) -> Path:
     arm, path = ARMS[name], out / f"cho-{name}-{seed}"
     if not path.exists():
         channels = {stain: CHANNELS[stain] for stain in arm.stains}
-        light = "path_um" if arm.ceiling else "DIC"
+        light, plate = ("PATH", noise_free) if arm.ceiling else ("DIC", plate_of)
         subject = Subject(f"cho-{name}", light, channels, arm.known, licence="MIT", attribution="unstained")
         settings = TrainingSettings(steps=arm.steps, seed=seed, loss=arm.loss)
         plan = pipeline.Plan(subject, settings)
         began = time.perf_counter()
-        model = pipeline.train(
-            plate_of(out, "train", truth=arm.ceiling), plan, path, accelerator="cpu", devices=1
-        )
+        model = pipeline.train(plate(out, "train"), plan, path, accelerator="cpu", devices=1)
         took = {"minutes": (time.perf_counter() - began) / 60, "pcc": model.card.metrics["validation_pcc"]}
         write_json(out / f"{path.name}.json", took)
         print(path.name, json.dumps(took), flush=True)
@@ -89,7 +108,7 @@ def scored(out: Path, name: str, seed: int) -> dict[str, Any]:
     """Score an arm on the test plate, unless that is done; gives its evaluations by stain."""
     arm, path = ARMS[name], out / f"scored-{name}-{seed}"
     if not path.exists():
-        truth = plate_of(out, "test", truth=arm.ceiling)
+        truth = (noise_free if arm.ceiling else plate_of)(out, "test")
         labeller = load_model(trained(out, name, seed), "cpu")
         predicted = pipeline.predict(truth, [labeller], out / f"{path.name}.zarr", overwrite=True)
         pipeline.evaluate(predicted, truth, path)

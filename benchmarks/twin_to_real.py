@@ -40,7 +40,7 @@ def trained(
     grid = grid_for(plate, settings, start)
     pairs = replace(make_pairs(plate, split, subject.channels, grid), validation=(), corrections=())
     model, _ = fit_model(subject, pairs, settings, start=start, accelerator="cpu", devices=1)
-    return with_origin(model, plate, split, pairs, grid)
+    return with_origin(model, plate, split, pairs)
 
 
 def pcc(model: Model, real: Plate) -> float:

@@ -111,7 +111,7 @@ def train(
     model, _ = fit_model(
         subject, pairs, settings, start=begin, folder=unfinished, tell=telling.progress, **devices
     )
-    model = with_origin(model, plate, split, pairs, grid)
+    model = with_origin(model, plate, split, pairs)
     model = Model(model.card, model.network, {**model.extras, RUN: to_json(record)})
     _keep(model, out, unfinished, overwrite=overwrite)
     return model

@@ -68,3 +68,46 @@ def test_every_stain_gets_its_own_scale():
     scales = (StainScale(offset=100, gain=10), StainScale(offset=-1, gain=2))
     planes = np.ones((2, 3, 3), np.float32)
     np.testing.assert_array_equal(undo_all(planes, scales)[:, 0, 0], [110, 1])
+
+
+# Contrasts of training fields
+
+
+def cells(share: float, *, gain: float = 1.0, relief: float = 1.0) -> np.ndarray:
+    """A field on light of 1000, of which a share is covered by texture of one strength."""
+    plane = np.full((200, 200), 1000.0)
+    rows = round(200 * share)
+    plane[:rows] += relief * 100 * texture(1, (200, 200))[:rows]
+    return (gain * plane).astype(np.float32)
+
+
+KNOWING = PLAIN.knowing([cells(0.03), cells(0.3), cells(0.9)])
+
+
+def strength(plane: np.ndarray) -> float:
+    """Of the texture in the first rows, in what a network sees."""
+    return float(KNOWING.apply(plane)[:6].std())
+
+
+def test_a_cell_looks_alike_in_a_full_and_in_an_empty_field():
+    assert strength(cells(0.05)) == pytest.approx(strength(cells(0.8)), rel=0.02)
+    apart = [float(PLAIN.apply(cells(share))[:6].std()) for share in (0.05, 0.8)]
+    assert apart[0] > 1.3 * apart[1]
+
+
+def test_the_typical_training_field_is_as_it_was_and_the_lamp_cancels():
+    typical = cells(0.3)
+    np.testing.assert_allclose(KNOWING.apply(typical), PLAIN.apply(typical), rtol=1e-5)
+    np.testing.assert_allclose(KNOWING.apply(cells(0.3, gain=7)), KNOWING.apply(typical), atol=1e-4)
+
+
+def test_another_microscopes_contrast_is_brought_to_the_nearest_that_is_known():
+    strong, stronger = (KNOWING.apply(cells(0.9, relief=relief)) for relief in (10, 30))
+    np.testing.assert_allclose(strong, stronger, atol=1e-3)
+    np.testing.assert_allclose(strong, KNOWING.apply(cells(0.9)), atol=1e-3)
+
+
+@pytest.mark.parametrize("plane", [texture() - 3, texture() * 0])
+def test_fields_without_light_have_no_contrasts_and_are_scaled_each_by_itself(plane):
+    assert PLAIN.knowing([cells(0.5), plane]).contrasts is None
+    assert np.isfinite(KNOWING.apply(plane)).all()

@@ -9,6 +9,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, shift
 from torch import Tensor
 
+from unstained.networks.normalisation import Normalisation
 from unstained.training.crops import TrainingPlanes
 from unstained.training.models import stain_offset
 from unstained.training.pairs import Pairs
@@ -32,7 +33,7 @@ def offset(
     train: list[TrainingPlanes], validation: list[TrainingPlanes], scale: float = 1.0, **more: Any
 ) -> Any:
     fitted = SimpleNamespace(network=same, settings=TrainingSettings())
-    pairs = Pairs(tuple(train), tuple(validation), (), scale, None, **more)
+    pairs = Pairs(tuple(train), tuple(validation), (), scale, Normalisation(), (None,), **more)
     return stain_offset(fitted, pairs, 0)  # type: ignore[arg-type]
 
 

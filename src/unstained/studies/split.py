@@ -121,7 +121,7 @@ def _score(
 ) -> SplitScore:
     pairs = make_pairs(plate, split, subject.channels, grid, stains=subject.stains)
     model, _ = fit_model(subject, pairs, settings, tell=tell)
-    labeller = Labeller(with_origin(model, plate, split, pairs, grid))
+    labeller = Labeller(with_origin(model, plate, split, pairs))
     return SplitScore(
         pcc=_pooled_pcc(plate, subject, labeller, split.test), train=len(split.train), test=len(split.test)
     )

@@ -172,7 +172,7 @@ def fit_model(
     return Model(card, fitted.network, course_files(fitted.course)), fitted
 
 
-def with_origin(model: Model, plate: Plate, split: Split, pairs: Pairs, grid: Grid) -> Model:
+def with_origin(model: Model, plate: Plate, split: Split, pairs: Pairs) -> Model:
     """Write into the card which plate and regions a model comes from."""
     twin = {"twin": plate.info["twin"]} if "twin" in plate.info else {}
     card = model.card.model_copy(
@@ -180,7 +180,7 @@ def with_origin(model: Model, plate: Plate, split: Split, pairs: Pairs, grid: Gr
             "training": {**model.card.training, **twin},
             "pixel_size_um": plate.pixel_size_um,
             "simulated": bool(plate.info.get("simulated")),
-            "normalisation": grid.normalisation,
+            "normalisation": pairs.normalisation,
             "split": split.to_json(),
             "fingerprints": {role: dict(found) for role, found in pairs.fingerprints.items()},
         }

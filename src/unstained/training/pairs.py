@@ -69,6 +69,7 @@ class Pairs:
     validation: tuple[TrainingPlanes, ...]
     scales: tuple[StainScale, ...]
     working_scale: float
+    normalisation: Normalisation
     object_diameters_px: tuple[float | None, ...]  # one per stain
     object_contrasts: tuple[float | None, ...] = ()
     shifts: Mapping[str, ChannelShift] = field(default_factory=dict)
@@ -130,6 +131,8 @@ def make_pairs(
     }
     levels = tuple(_otsu(planes, scale) for planes, scale in zip(stained, scales, strict=True))
     zoom = grid.scale_for(diameters, stains)
+    seen = (plate.read(name, label_free) for name in _fields(split.train))
+    grid = replace(grid, normalisation=grid.normalisation.knowing(seen))
     recipe = _Recipe(tuple(channels), tuple(stains), scales, grid, zoom, levels if binary else None)
     read = [
         [_training_planes(plate, region, recipe, shifts[region.field]) for region in regions]
@@ -145,6 +148,7 @@ def make_pairs(
         validation=validation,
         light=light if lit else None,
         scales=(StainScale(),) * len(targets) if binary else scales,
+        normalisation=grid.normalisation,
         working_scale=recipe.zoom,
         object_diameters_px=diameters,
         object_contrasts=tuple(
