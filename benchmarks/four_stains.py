@@ -11,15 +11,12 @@ Writes results/twin-<stain>-<measure>.json, twin-golgi-*.json, twin-gfp-*.json a
 import argparse
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from record import write_result
 from unstained import pipeline
-from unstained.measurement.downstream import MEASURES, pearson
 from unstained.plates.plate import Plate, create_plate, open_plate
 from unstained.prediction.labeller import load_model
 from unstained.provenance import read_json, write_json

@@ -52,7 +52,7 @@ def test_without_the_index_the_crop_stands_in_and_the_demo_says_so(tmp_path, mon
         found = demo.demo(tmp_path / "demo", telling=pipeline.Telling(caution=cautions.append))
     assert cautions == ["the index can't be reached; going on with the built-in crop of A01/2"]
     assert found.sample == "hela-rpe1, the built-in crop"
-    assert found.evaluation.fields[0].count_true == pytest.approx(25, abs=4)
+    assert found.evaluations["nuclei"].fields[0].count_true == pytest.approx(25, abs=4)
     assert "A01" in found.report.read_text(encoding="utf-8")
     assert stored_tables(open_plate(tmp_path / "demo" / "predicted.zarr")) is not None
     assert {path.name for path in (tmp_path / "demo").iterdir()} >= {

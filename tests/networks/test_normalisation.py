@@ -74,7 +74,7 @@ def test_every_stain_gets_its_own_scale():
 
 
 def cells(share: float, *, gain: float = 1.0, relief: float = 1.0) -> np.ndarray:
-    """A field on light of 1000, of which a share is covered by texture of one strength."""
+    """Cover a share of a field, on light of 1000, with texture of one strength."""
     plane = np.full((200, 200), 1000.0)
     rows = round(200 * share)
     plane[:rows] += relief * 100 * texture(1, (200, 200))[:rows]

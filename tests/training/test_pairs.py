@@ -10,10 +10,10 @@ from unstained.errors import BadInput
 from unstained.plates.plate import FieldName, Plate, create_plate, fingerprint
 from unstained.plates.registration import ChannelShift
 from unstained.plates.splitting import split_plate
+from unstained.stains.catalogue import find_stain
 from unstained.training import pairs as pairs_module
 from unstained.training.fitting import Fitted
 from unstained.training.models import Subject, camera_scale, grid_for
-from unstained.stains.catalogue import find_stain
 from unstained.training.pairs import Grid, make_pairs
 from unstained.training.recipes import TrainingSettings
 
@@ -70,7 +70,9 @@ def test_typical_object_sets_the_working_grid(plate: Plate) -> None:
     assert pairs.working_scale == pytest.approx(0.5, rel=0.2)
     assert pairs.train[0].shape == (round(256 * pairs.working_scale),) * 2
     assert Grid(diameter_px=10).scale_for([None], [find_stain("nuclei")]) == 1
-    assert Grid(diameter_px=10).scale_for(5) == 1, "never enlarged"
+    assert Grid(diameter_px=10).scale_for([5], [find_stain("nuclei")]) == 1, "never enlarged"
+    both = [find_stain("nuclei"), find_stain("golgi")]
+    assert Grid().scale_for([50, 8], both) == pytest.approx(6 / 8), "what the finest needs"
 
 
 @pytest.mark.parametrize(("error_px", "moved_px"), [(1.0, (-3, 2)), (2.0, (0, 0))])

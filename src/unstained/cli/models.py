@@ -1,5 +1,6 @@
 """Commands for models: `models`, `train`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,7 @@ from unstained.cli.task import task
 
 if TYPE_CHECKING:
     from unstained.prediction.catalogue import Listed
-    from unstained.training.models import Subject
+    from unstained.stains.catalogue import Stain
     from unstained.training.recipes import TrainingSettings
 
 
@@ -57,8 +58,11 @@ def train(
         str, typer.Option(metavar="NAME,…", help="What is learnt: nuclei, er, golgi, gfp, or your own.")
     ],
     input: Annotated[str, typer.Option("--input", metavar="CHANNEL", help="The label-free channel.")],
-    target: Annotated[str, typer.Option(metavar="CHANNEL,…", help="The stained channel of each stain.")],
     out: Annotated[Path, typer.Option(metavar="MODEL", help="Folder, or .zip, for the model.")],
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="CHANNEL,…", help="Each stain's channel [default: known by its name]."),
+    ] = None,
     test: Annotated[
         str | None,
         typer.Option(metavar="A03,A01/2", help="Wells or fields that are never seen [default: chosen]."),
@@ -98,16 +102,19 @@ def train(
     with task("train", json=json) as told:
         from unstained import pipeline
         from unstained.plates.plate import open_plate
+        from unstained.training.models import Subject
 
         changes = {"minutes": minutes, "steps": steps, "seed": seed, **further_settings(context)}
+        opened = open_plate(place(plate))
+        targets = targets_of(stain, target, opened.channels, stains)
         plan = pipeline.Plan(
-            subject(name or out.stem, input, stain, target, stains, licence, attribution),
+            Subject(name or out.stem, input, *targets, licence=licence, attribution=attribution),
             training_settings(recipe, changes),
             pipeline.HeldOut(named(test), named(validation)),
             start,
         )
         model = pipeline.train(
-            open_plate(place(plate)),
+            opened,
             plan,
             out,
             telling=told.telling(),
@@ -119,39 +126,35 @@ def train(
         told.say(f"wrote {out}: {input} → {stain}, {taken} steps, {shown}")
         told.say(f"next: unstained predict {plate} --model {out} --out predicted.zarr")
         told.found(
-            out=out, model=model.name, stain=stain, input=input, target=target,
+            out=out, model=model.name, stain=stain, input=input, target=",".join(model.card.targets),
             validation_pcc=pcc, steps=taken, split=model.card.split, **{"from": start},
         )  # fmt: skip
 
 
-def subject(
-    name: str,
-    input: str,
-    stain: str,
-    target: str,
-    stains: Path | None = None,
-    licence: str = "",
-    attribution: str = "",
-) -> "Subject":
-    """Say what a model is about, from `nuclei,er` and `DNA,ER`.
+def targets_of(
+    stain: str, target: str | None, channels: Sequence[str], stains: Path | None
+) -> "tuple[dict[str, str], dict[str, Stain]]":
+    """Take `nuclei,er` and `DNA,ER` apart: stain → channel, and the stains that are known.
 
     Raises
     ------
     BadSettings
-        There aren't as many channels as stains, a stain comes twice, or the file of stains is wrong.
+        A stain has no channel or comes twice, or the file of stains is wrong.
     """
-    from unstained.errors import BadSettings
-    from unstained.stains.catalogue import STAINS, read_stains
-    from unstained.training.models import Subject
+    from unstained.errors import BadSettings, listed
+    from unstained.stains.catalogue import STAINS, find_stain, read_stains
 
-    names, channels = named(stain) or (), named(target) or ()
-    if len(names) != len(channels) or len(set(names)) != len(names) or not names:
-        raise BadSettings(
-            "--target", f"name one channel for each stain: {len(names)} stains, {len(channels)} channels"
-        )
     known = STAINS if stains is None else read_stains(stains)
-    targets = dict(zip(names, channels, strict=True))
-    return Subject(name, input, targets, known, licence=licence, attribution=attribution)
+    names = named(stain) or ()
+    if target is None:
+        found = tuple(find_stain(name, known).channel_in(channels) for name in names)
+    else:
+        found = named(target) or ()
+    if len(names) != len(found) or len(set(names)) != len(names) or not all(found):
+        raise BadSettings(
+            "--target", f"name one channel for each stain of {stain}; there are: {listed(channels)}"
+        )
+    return {name: str(channel) for name, channel in zip(names, found, strict=True)}, known
 
 
 def training_settings(recipe: str, changes: dict[str, Any]) -> "TrainingSettings":

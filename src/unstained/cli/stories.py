@@ -16,12 +16,15 @@ from unstained.cli.options import (
     SettingsFile,
     named,
 )
-from unstained.cli.results import field_rows, say_scores
+from unstained.cli.results import evaluation_results, field_rows, say_scores
 from unstained.cli.task import counted, task
 
 
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for all that is made.")] = Path("demo"),
+    plate: Annotated[
+        str, typer.Option(metavar="real|cho", help="real: nuclei of real cells; cho: a simulated plate.")
+    ] = "real",
     train: Annotated[bool, typer.Option("--train", help="Train a model from scratch first.")] = False,
     minutes: Annotated[
         float | None, typer.Option(metavar="M", help="Time for --train [default: 10].")
@@ -31,19 +34,32 @@ def demo(
     settings: SettingsFile = None,
     json: Json = False,
 ) -> None:
-    """Show the whole path on real images: fetch, import, predict, measure, evaluate, report.
+    """Show the whole path: fetch or simulate images, predict, measure, evaluate, report.
 
     Example: unstained demo --out demo
     """
     with task("demo", json=json) as told:
         from unstained.cli.models import training_settings
         from unstained.demo import demo as show
+        from unstained.demo import demo_cho
+        from unstained.errors import BadSettings
 
-        training = training_settings("default", {"minutes": minutes, "steps": steps}) if train else None
-        found = show(out, training, overwrite=overwrite, telling=told.telling())
-        say_scores(told, found.evaluation)
+        if plate not in ("real", "cho") or (plate == "cho" and train):
+            raise BadSettings("--plate", f"{plate!r} is neither real nor cho; --train goes with real alone")
+        if plate == "cho":
+            found = demo_cho(out, overwrite=overwrite, telling=told.telling())
+        else:
+            training = training_settings("default", {"minutes": minutes, "steps": steps}) if train else None
+            found = show(out, training, overwrite=overwrite, telling=told.telling())
+        for evaluation in found.evaluations.values():
+            say_scores(told, evaluation)
         told.say(f"the report: {found.report.resolve()}")
-        told.found(out=out, report=found.report, sample=found.sample, evaluation=found.evaluation.to_json())
+        told.found(
+            out=out,
+            report=found.report,
+            sample=found.sample,
+            evaluation=evaluation_results(found.evaluations),
+        )
 
 
 def screen(

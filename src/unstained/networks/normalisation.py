@@ -12,7 +12,7 @@ from unstained.settings import Settings
 
 
 class Contrasts(NamedTuple):
-    """Spread of a field's values between two percentiles, as a share of its median: over the training fields."""
+    """Spread of a field between two percentiles, as a share of its median: over the training fields."""
 
     least: float
     typical: float
@@ -26,9 +26,9 @@ class Normalisation(Settings):
     gain and offset cancel (up to saturation). Light that varies slowly over the field is taken away first.
 
     A field full of cells has a wider spread than one with few, though each cell is as bright. Where the
-    training fields' `contrasts` are known, a field whose contrast lies among theirs is therefore scaled by its
-    median alone, so that the typical one's spread becomes 1; one of less or more contrast than any of them
-    (another microscope, another light) is first brought to the nearest.
+    training fields' `contrasts` are known, a field whose contrast lies among theirs is therefore scaled by
+    its median alone, so that the typical one's spread becomes 1; one of less or more contrast than any of
+    them (another microscope, another light) is first brought to the nearest.
     """
 
     lower: float = Field(1.0, ge=0, lt=50, description="percentile that marks the dark end")

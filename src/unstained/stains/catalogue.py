@@ -1,6 +1,6 @@
 """The stains that are known: names, colours, targets, losses, objects, features. Users add theirs in YAML."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +28,11 @@ class Stain(Settings):
     loss: str | None = Field(None, description="of the training; null = that of the recipe")
     objects: Recipe = Field(NucleiSettings(), description="how they are found")
     features: tuple[Literal["granularity"], ...] = Field((), description="measured beside area and light")
+
+    def channel_in(self, channels: Iterable[str]) -> str | None:
+        """Find the one channel that is called as this stain's often are; None for none, or several."""
+        found = [name for name in channels if name.upper() in {each.upper() for each in self.channels}]
+        return found[0] if len(found) == 1 else None
 
 
 STAINS: dict[str, Stain] = {

@@ -1,0 +1,153 @@
+"""Several stains the whole way, on a small twin: one network, targets, cells, scores, page."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unstained import pipeline
+from unstained.errors import BadSettings, WrongModel
+from unstained.measurement.known import known_stain
+from unstained.networks.bundle import Model, load_model_bundle
+from unstained.networks.unet import UNetSettings
+from unstained.plates.plate import Plate, create_plate
+from unstained.prediction.labeller import Labeller
+from unstained.stains.catalogue import STAINS, read_stains
+from unstained.stains.targets import make_target
+from unstained.training.models import Subject
+from unstained.training.recipes import TrainingSettings
+from unstained.twin.plate import make_twin
+from unstained.twin.wells import TwinSettings
+
+CHANNELS = {"nuclei": "DNA", "er": "ER", "golgi": "GOLGI", "gfp": "GFP"}
+TINY = TrainingSettings(
+    network=UNetSettings(width=2, depth=2, dropout=False, batch_norm=True), crops={"side": 64}, steps=2
+)
+
+
+@pytest.fixture(scope="module")
+def plate(tmp_path_factory) -> Plate:
+    settings = TwinSettings(wells=4, fields=1, side_px=256, clones=2, seed=5)
+    return make_twin(tmp_path_factory.mktemp("twin") / "cho.zarr", settings)
+
+
+def trained(plate: Plate, out: Path, subject: Subject, **changes) -> Model:
+    plan = pipeline.Plan(subject, TINY.updated(**changes), pipeline.HeldOut(("A04",), ("A03",)))
+    return pipeline.train(plate, plan, out, accelerator="cpu", devices=1)
+
+
+@pytest.fixture(scope="module")
+def shared(plate, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("models") / "four"
+    trained(plate, out, Subject("four", "DIC", CHANNELS))
+    return out
+
+
+@pytest.fixture(scope="module")
+def predicted(plate, shared, tmp_path_factory) -> Plate:
+    labeller = Labeller(load_model_bundle(shared))
+    out = pipeline.predict(plate, [labeller], tmp_path_factory.mktemp("predicted") / "q.zarr")
+    pipeline.measure(out)
+    return out
+
+
+def test_one_network_gives_four_stains_and_its_card_describes_each(shared, predicted):
+    card = load_model_bundle(shared).card
+    assert card.stains == predicted.channels == tuple(CHANNELS)
+    assert card.network.outputs == 4
+    assert card.described == tuple(STAINS[name] for name in CHANNELS)
+    assert card.training["loss"].split(";")[2] == STAINS["golgi"].loss
+    assert len(card.object_diameters_px) == len(card.object_contrasts) == 4
+    assert card.working_scale > 0.8  # what the finest needs: ER alone would be shrunk to a half
+    assert known_stain(predicted, "er").recipe(0.325, predicted=False).threshold > 0
+
+
+def test_the_golgi_is_learnt_as_its_target(plate, shared):
+    """The scale's percentiles are those of the target, whose background is 0, not of the recorded plane."""
+    planes = [plate.read(name, "GOLGI") for name in plate.fields[:2]]
+    targets = [make_target(plane, STAINS["golgi"].target, pixel_size_um=0.325) for plane in planes]
+    scale = load_model_bundle(shared).card.scales[2]
+    assert scale.offset == 0
+    assert scale.gain == pytest.approx(np.percentile(targets, 99.9), rel=0.1)
+    assert load_model_bundle(shared).card.scales[1].offset > 90
+
+
+def test_scores_are_against_the_stain_as_recorded_and_the_target_stands_beside(plate, predicted, tmp_path):
+    scores = pipeline.evaluate(predicted, plate, tmp_path / "scores", fields="all")
+    assert list(scores) == list(CHANNELS)
+    assert scores["golgi"].mean.pcc_target is not None
+    assert scores["er"].mean.pcc_target is None
+    name = predicted.fields[0]
+    real = plate.read(name, "GOLGI")
+    target = make_target(real, STAINS["golgi"].target, pixel_size_um=0.325)
+    ours = predicted.read(name, "golgi")
+    first = scores["golgi"].fields[0]
+    assert first.pcc == pytest.approx(np.corrcoef(ours.ravel(), real.ravel())[0, 1], abs=1e-4)
+    assert first.pcc_target == pytest.approx(np.corrcoef(ours.ravel(), target.ravel())[0, 1], abs=1e-4)
+    assert first.measured["intensity_total"][0] <= target.sum() * 1.001
+    assert any("pcc_target" in note for note in scores["golgi"].notes)
+
+
+def test_cells_are_measured_and_stored(predicted):
+    tables = pipeline.stored_tables(predicted)
+    nuclei = tables["objects"].query("stain == 'nuclei'")
+    assert len(tables["cells"]) == len(nuclei)
+    assert list(tables["cells_by_well"]["well"]) == list(predicted.wells)
+    assert {"er_total", "golgi_area_um2", "gfp_positive"} <= set(tables["cells_by_well"].columns)
+    assert "granularity" in tables["objects"].query("stain == 'er'").dropna(axis=1, how="all")
+    for name in predicted.fields:
+        cells, seeds = predicted.read_labels(name, "cells"), predicted.read_labels(name, "nuclei")
+        np.testing.assert_array_equal(cells[seeds > 0], seeds[seeds > 0])
+
+
+def test_every_figure_of_the_page_says_simulated(plate, predicted, tmp_path):
+    page = pipeline.report(predicted, tmp_path / "page.html", truth=plate).read_text(encoding="utf-8")
+    assert "stains together" in page
+    assert page.count('<span class="simulated">') == page.count("<figure") > 12
+
+
+def test_real_images_get_caution_and_advice_from_a_model_of_simulated_ones(plate, shared, tmp_path):
+    writer = create_plate(tmp_path / "real.zarr", name="real", channels=["DIC"], pixel_size_um=0.325)
+    writer.write_field(plate.fields[0], plate.read(plate.fields[0], "DIC")[None])
+    told: list[str] = []
+    telling = pipeline.Telling(caution=told.append)
+    labeller = Labeller(load_model_bundle(shared))
+    real = pipeline.predict(writer.finish(), [labeller], tmp_path / "q.zarr", telling=telling)
+    verdict = real.field_info(real.fields[0])["verdict"]
+    assert verdict["verdict"] == "caution"
+    assert "--from four" in verdict["reason"]
+    assert told == [verdict["reason"]]
+
+
+def test_simulated_images_get_none(predicted):
+    assert predicted.field_info(predicted.fields[0])["verdict"] is None
+
+
+def test_stains_of_the_page_can_be_trained_and_travel_with_the_model(plate, tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "stains.md").read_text(encoding="utf-8")
+    (tmp_path / "stains.yaml").write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    known = read_stains(tmp_path / "stains.yaml")
+    subject = Subject("own", "DIC", {"mito": "ER", "nucleoli": "DNA"}, known)
+    card = trained(plate, tmp_path / "own", subject).card
+    assert json.loads(card.model_dump_json())["described"][0]["title"] == "Mitochondria"
+    assert card.described[1].objects.method == "spots"
+    assert card.scales[1].offset == pytest.approx(0, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"), [("mse;mse;mse", "3 losses for 2 stains"), ("bce;mse", "can't share a model")]
+)
+def test_losses_that_make_no_model_get_a_line(plate, tmp_path, loss, said):
+    subject = Subject("x", "DIC", {"nuclei": "DNA", "gfp": "GFP"})
+    with pytest.raises(BadSettings, match=said):
+        trained(plate, tmp_path / "x", subject, loss=loss)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_shared_network_goes_on_with_its_own_stains_only(plate, shared, tmp_path):
+    plan = pipeline.Plan(Subject("x", "DIC", {"er": "ER"}), TINY, start=shared)
+    with pytest.raises(WrongModel, match="nuclei, er, golgi, gfp"):
+        pipeline.train(plate, plan, tmp_path / "x", accelerator="cpu", devices=1)
+
+
