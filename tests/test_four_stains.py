@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from unstained import pipeline
 from unstained.errors import BadSettings, WrongModel
@@ -15,7 +16,7 @@ from unstained.plates.plate import Plate, create_plate
 from unstained.prediction.labeller import Labeller
 from unstained.stains.catalogue import STAINS, read_stains
 from unstained.stains.targets import make_target
-from unstained.training.models import Subject
+from unstained.training.models import Subject, _for_stains
 from unstained.training.recipes import TrainingSettings
 from unstained.twin.plate import make_twin
 from unstained.twin.wells import TwinSettings
@@ -145,9 +146,20 @@ def test_losses_that_make_no_model_get_a_line(plate, tmp_path, loss, said):
     assert not (tmp_path / "x").exists()
 
 
-def test_a_shared_network_goes_on_with_its_own_stains_only(plate, shared, tmp_path):
+def test_training_goes_on_with_some_of_a_shared_networks_stains(plate, shared, tmp_path):
+    """Before a step is taken, the network predicts what the shared one did of them, in the new order."""
+    start = load_model_bundle(shared)
+    kept = _for_stains(start, ("gfp", "er"))
+    planes = torch.randn(1, 1, 64, 64)
+    with torch.inference_mode():
+        both = start.network.eval()(planes)[:, [3, 1]]
+        torch.testing.assert_close(kept.network.eval()(planes), both)
+    assert kept.card.targets == ("GFP", "ER")
     plan = pipeline.Plan(Subject("x", "DIC", {"er": "ER"}), TINY, start=shared)
-    with pytest.raises(WrongModel, match="nuclei, er, golgi, gfp"):
+    assert pipeline.train(plate, plan, tmp_path / "x", accelerator="cpu", devices=1).card.stains == ("er",)
+
+
+def test_training_cant_go_on_with_a_stain_that_the_model_doesnt_know(plate, shared, tmp_path):
+    plan = pipeline.Plan(Subject("x", "DIC", {"mito": "ER"}), TINY, start=shared)
+    with pytest.raises(WrongModel, match="can't go on with mito"):
         pipeline.train(plate, plan, tmp_path / "x", accelerator="cpu", devices=1)
-
-

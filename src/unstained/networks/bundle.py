@@ -25,6 +25,10 @@ CARD, WEIGHTS = "model.json", "weights.safetensors"
 _UNREADABLE = (OSError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
+PER_STAIN = ("offsets_px", "described", "object_diameters_px", "object_contrasts")
+"""Entries of a card that hold one value for each stain, or nothing."""
+
+
 class ModelCard(Settings):
     """All that is known of a model but its weights; the content of `model.json`."""
 
@@ -67,8 +71,7 @@ class ModelCard(Settings):
     @model_validator(mode="after")
     def _counts_agree(self) -> Self:
         counts = {len(self.stains), len(self.targets), len(self.scales), self.network.outputs}
-        known = (self.offsets_px, self.described, self.object_diameters_px, self.object_contrasts)
-        counts |= {len(each) for each in known} - {0}
+        counts |= {len(getattr(self, name)) for name in PER_STAIN} - {0}
         if len(counts) > 1 or len(set(self.stains)) != len(self.stains):
             raise ValueError("stains, targets, scales and outputs must be equally many, no stain twice")
         if self.described and tuple(each.name for each in self.described) != self.stains:

@@ -106,7 +106,8 @@ class Fitting(lightning.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         label_free, stained = batch  # (B 1 Y X), (B stain Y X)
-        predicted = self.network(label_free.contiguous(memory_format=torch.channels_last))
+        # a loss made of differences needs all digits, whatever the network computes in
+        predicted = self.network(label_free.contiguous(memory_format=torch.channels_last)).float()
         if len(self.losses) == 1:
             return self.losses[0](predicted, stained)
         each = [

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from unstained.arrays import Plane
 from unstained.errors import BadSettings, WrongModel, listed
-from unstained.networks.bundle import Model, ModelCard
+from unstained.networks.bundle import PER_STAIN, Model, ModelCard
 from unstained.networks.normalisation import StainScale
-from unstained.networks.unet import LIT_MIRRORS, MIRRORS
+from unstained.networks.unet import LIT_MIRRORS, MIRRORS, UNet
 from unstained.plates.plate import Plate
 from unstained.plates.splitting import Split
 from unstained.stains.catalogue import STAINS, Stain, find_stain
@@ -127,11 +127,7 @@ def fit_model(
 ) -> tuple[Model, Fitted]:
     """Fit a network to pairs; gives a model whose card still lacks plate and split (`with_origin`)."""
     if start is not None:
-        if start.card.stains != tuple(subject.targets):
-            raise WrongModel(
-                f"{start.name} predicts {listed(start.card.stains)}; it can't go on with"
-                f" {listed(subject.targets)}"
-            )
+        start = _for_stains(start, tuple(subject.targets))
         settings = settings.model_copy(update={"network": start.card.network})
     losses = subject.losses(settings)
     network = settings.network.updated(outputs=len(losses))
@@ -170,6 +166,30 @@ def fit_model(
         attribution=subject.attribution,
     )
     return Model(card, fitted.network, course_files(fitted.course)), fitted
+
+
+def _for_stains(start: Model, stains: tuple[str, ...]) -> Model:
+    """Keep of a model's network what predicts some of its stains, in the order asked for."""
+    if missing := [name for name in stains if name not in start.card.stains]:
+        raise WrongModel(
+            f"{start.name} predicts {listed(start.card.stains)}; it can't go on with {listed(missing)}"
+        )
+    if stains == start.card.stains:
+        return start
+    kept = [start.card.stains.index(name) for name in stains]
+    shape = start.card.network.updated(outputs=len(kept))
+    weights = {
+        name: value[kept] if name.startswith("head.") else value
+        for name, value in start.network.state_dict().items()
+    }
+    network = UNet(shape)
+    network.load_state_dict(weights)
+    per_stain = {
+        name: tuple(getattr(start.card, name)[index] for index in kept)
+        for name in ("stains", "targets", "scales", *PER_STAIN)
+        if getattr(start.card, name)
+    }
+    return Model(start.card.model_copy(update={"network": shape, **per_stain}), network)
 
 
 def with_origin(model: Model, plate: Plate, split: Split, pairs: Pairs) -> Model:
