@@ -1,15 +1,14 @@
-"""Does going on from a model of the twin beat training from nothing, on a few real fields?
+"""Going on from a model of the twin against training from nothing, on a strip of a real field.
 
 Usage: python benchmarks/from_twin.py --data FOLDER --out FOLDER [--steps 200] [--seeds 2]
 hela-rpe1: a strip of A01/0 (a sixth of it) trains, A01/1 is scored, never A01/2; its 0.23 µm per px makes its
-nuclei as large as the twin's, as it states none. cellpainting-brightfield: the right quarter of its image trains,
-the left half is scored (by the split as in small_sets.py, its training half cut in two). Both arms take the same
-steps with the same seeds. Writes results/from-twin-<set>-<stain>.json.
+nuclei as large as the twin's, as it states none. cellpainting-brightfield: the left quarter of its image
+trains, the right half is scored. Both arms take the same steps with the same seeds, without validation.
+Writes results/from-twin-<set>-<stain>.json.
 """
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ from unstained.networks.bundle import Model, load_model_bundle
 from unstained.plates.importing import ImportSettings, import_plate
 from unstained.plates.plate import FieldName, Plate
 from unstained.plates.regions import Region
-from unstained.plates.splitting import Split, split_plate
+from unstained.plates.splitting import Split
 from unstained.prediction.engine import Engine
 from unstained.training.models import Subject, fit_model, grid_for, with_origin
 from unstained.training.pairs import make_pairs
@@ -58,12 +57,10 @@ CASES = (
 
 def trained(plate: Plate, case: Case, settings: TrainingSettings, start: Model | None) -> Model:
     """Train on the case's region, without validation."""
-    whole = split_plate(plate, test=[str(case.scored.field)]) if case.folder == "hela-rpe1" else None
-    told = whole or Split((), (), (), "half", (), "none")
-    split = replace(told, train=(case.train,), validation=(), test=(case.scored,))
+    split = Split((case.train,), (), (case.scored,), "half", (), "half")
     subject = Subject("from-twin", case.input, {case.stain: case.target})
-    pairs = make_pairs(plate, split, subject.channels, grid_for(plate, settings, start), stains=subject.stains)
-    pairs = replace(pairs, corrections=())
+    grid = grid_for(plate, settings, start)
+    pairs = make_pairs(plate, split, subject.channels, grid, stains=subject.stains)
     model, _ = fit_model(subject, pairs, settings, start=start, accelerator="cpu", devices=1)
     return with_origin(model, plate, split, pairs)
 

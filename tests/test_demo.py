@@ -100,3 +100,29 @@ def test_the_source_is_never_written(tmp_path, monkeypatch):
     before = hashed()
     pipeline.import_images(CROP / "manifest.csv", tmp_path / "p.zarr")
     assert hashed() == before
+
+
+def test_the_simulated_plate_is_labelled_with_four_stains_and_every_figure_says_so(tmp_path, monkeypatch):
+    stains = dict(zip(demo.CHO_MODELS, ("nuclei", "er", "golgi", "gfp"), strict=True))
+
+    def untrained(name: str) -> Labeller:
+        card = ModelCard(
+            name=name, stains=(stains[name],), input="DIC", targets=(f"{stains[name]}".upper(),),
+            scales=(StainScale(offset=100, gain=500),), network=UNetSettings(width=2, depth=2),
+            object_diameters_px=(30.0,), object_contrasts=(100.0,), pixel_size_um=0.325, simulated=True,
+        )  # fmt: skip
+        card = card.model_copy(update={"targets": ("DNA",)}) if stains[name] == "nuclei" else card
+        return Labeller(Model(card, UNet(card.network).eval()))
+
+    monkeypatch.setattr(demo, "load_model", untrained)
+    monkeypatch.setattr(demo, "CHO", demo.CHO.updated(wells=4, clones=1, side_px=128))
+    found = demo.demo_cho(tmp_path / "cho")
+    assert list(found.evaluations) == ["nuclei", "er", "golgi", "gfp"]
+    assert found.sample.startswith("a simulated plate")
+    page = found.report.read_text(encoding="utf-8")
+    assert page.count('<span class="simulated">') == page.count("<figure") > 20
+    assert {"cells.csv", "cells_by_well.csv", "wells.parquet"} <= {
+        path.name for path in (tmp_path / "cho" / "tables").iterdir()
+    }
+    predicted = open_plate(tmp_path / "cho" / "predicted.zarr")
+    assert predicted.field_info(predicted.fields[0])["verdict"] is None  # simulated models, simulated images

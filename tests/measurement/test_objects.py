@@ -84,3 +84,26 @@ def test_objects_of_a_few_pixels_in_line_are_measured():
 def test_labels_of_another_size_are_refused():
     with pytest.raises(BadInput, match=r"labels \(120, 160\) and plane \(120, 100\) differ"):
         measure_objects(LABELS, PLANE[:, :100], pixel_size_um=None)
+
+
+def test_granularity_is_the_share_of_fine_light_and_knows_no_brightness():
+    """A checkerboard of ± a on m over background b has granularity a / (m − b), smooth light none."""
+    rows, columns = np.indices((60, 120))
+    labels = np.zeros((60, 120), np.int32)
+    labels[10:50, 10:50], labels[10:50, 70:110] = 1, 2
+    grains = 20.0 * (-1.0) ** (rows + columns)
+    plane = (100 + 200 * (labels > 0) + grains * (labels == 1)).astype(np.float32)
+    first = measure_objects(labels, plane, pixel_size_um=0.25, features=["granularity"])["granularity"]
+    assert first[0] == pytest.approx(20 / 200, rel=0.1)
+    assert first[1] < 0.02 * first[0]
+    brighter = (3 * (plane - 100) + 500).astype(np.float32)
+    again = measure_objects(labels, brighter, pixel_size_um=0.25, features=["granularity"])["granularity"]
+    np.testing.assert_allclose(again, first, rtol=1e-3, atol=1e-4)
+
+
+def test_a_field_without_objects_has_the_columns_of_its_features():
+    empty = measure_objects(
+        np.zeros((8, 8), np.int32), np.zeros((8, 8), np.float32), pixel_size_um=None, features=["granularity"]
+    )
+    assert list(empty.columns)[-1] == "granularity"
+    assert len(empty) == 0

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import gaussian_filter, mean, standard_deviation
+from scipy.ndimage import mean, standard_deviation
 from skimage.measure import regionprops_table
 
 from unstained.arrays import Labels, Plane
 from unstained.errors import BadInput
+from unstained.segmentation.background import local_mean
 from unstained.segmentation.regions import at_edge
 
 Properties = dict[str, np.ndarray]
@@ -97,11 +98,12 @@ def measure_objects(
 def granularity(labels: Labels, plane: Plane, pixel_size_um: float) -> np.ndarray:
     """Measure the inner complexity of every object (0..N): how coarse its light is, whatever its brightness.
 
-    The standard deviation, within the object, of the plane without what is smoother than `GRAIN_UM`, divided
-    by the mean of its light over the dimmest percentile of the plane.
+    The standard deviation, within the object, of what is finer than `GRAIN_UM` (the plane less the mean of the
+    objects' pixels near by, so that outlines don't count), divided by the mean of the object's light over the
+    dimmest percentile of the plane.
     """
-    flat = plane.astype(np.float64)
-    fine = flat - gaussian_filter(flat, GRAIN_UM / pixel_size_um, mode="nearest")
+    flat = plane.astype(np.float32)
+    fine = flat - local_mean(flat, labels > 0, GRAIN_UM / pixel_size_um)
     index = np.arange(int(labels.max()) + 1)
     light = mean(flat, labels, index) - np.percentile(flat, 1)
     grains: np.ndarray = standard_deviation(fine, labels, index) / np.where(light > 0, light, np.nan)
