@@ -32,9 +32,10 @@ from unstained.training.recipes import TrainingSettings
 from unstained.twin.plate import make_twin, truth_path
 from unstained.twin.wells import TwinSettings
 
+RIGHTS = {"licence": "BSD-3-Clause", "attribution": "simulated by unstained twin"}
 DEVICES = {"accelerator": "cpu", "devices": 1, "precision": "bf16-mixed"}
 CHANNELS = {"nuclei": "DNA", "er": "ER", "golgi": "GOLGI", "gfp": "GFP"}
-STEPS = 1200
+STEPS = 1000
 PLATES = {
     "train": TwinSettings(wells=48, fields=2, clones=24, days=(0.0, 60.0), seed=101),
     "test": TwinSettings(wells=24, fields=2, clones=12, days=(0.0, 60.0), seed=202),
@@ -104,7 +105,7 @@ def trained(out: Path, name: str, seed: int) -> Path:
     if not path.exists():
         channels = {stain: CHANNELS[stain] for stain in arm.stains}
         light, plate = ("PATH", noise_free) if arm.ceiling else (arm.light, plate_of)
-        subject = Subject(f"cho-{name}", light, channels, arm.known, licence="MIT", attribution="unstained")
+        subject = Subject(f"cho-{name}", light, channels, arm.known, **RIGHTS)
         crops = CropSettings(scale=ZOOM)
         settings = TrainingSettings(steps=arm.steps, seed=seed, loss=arm.loss, crops=crops)
         plan = pipeline.Plan(subject, settings)

@@ -12,11 +12,12 @@ from unstained.errors import BadSettings, WrongModel
 from unstained.measurement.known import known_stain
 from unstained.networks.bundle import Model, load_model_bundle
 from unstained.networks.unet import UNetSettings
-from unstained.plates.plate import Plate, create_plate
+from unstained.plates.plate import FieldName, Plate, create_plate
 from unstained.prediction.labeller import Labeller
 from unstained.stains.catalogue import STAINS, read_stains
 from unstained.stains.targets import make_target
-from unstained.training.models import Subject, _for_stains
+from unstained.training.models import Subject, for_stains
+from unstained.training.pairs import make_pairs
 from unstained.training.recipes import TrainingSettings
 from unstained.twin.plate import make_twin
 from unstained.twin.wells import TwinSettings
@@ -65,13 +66,17 @@ def test_one_network_gives_four_stains_and_its_card_describes_each(shared, predi
 
 
 def test_the_golgi_is_learnt_as_its_target(plate, shared):
-    """The scale's percentiles are those of the target, whose background is 0, not of the recorded plane."""
-    planes = [plate.read(name, "GOLGI") for name in plate.fields[:2]]
+    """What is dark in the target is 0, in a stain as recorded the camera's offset and more."""
+    subject = Subject("four", "DIC", CHANNELS)
+    split = pipeline.split_for(plate, "DIC", pipeline.HeldOut(("A04",), ("A03",)))
+    scales = make_pairs(plate, split, subject.channels, stains=subject.stains).scales
+    planes = [plate.read(FieldName.parse(name), "GOLGI") for name in ("A01/0", "A02/0")]
     targets = [make_target(plane, STAINS["golgi"].target, pixel_size_um=0.325) for plane in planes]
-    scale = load_model_bundle(shared).card.scales[2]
-    assert scale.offset == 0
-    assert scale.gain == pytest.approx(np.percentile(targets, 99.9), rel=0.1)
-    assert load_model_bundle(shared).card.scales[1].offset > 90
+    assert scales[2].offset == 0
+    assert scales[2].gain == pytest.approx(np.percentile(targets, 99.9), rel=0.1)
+    card = load_model_bundle(shared).card
+    assert card.backgrounds == tuple(scale.offset for scale in scales)
+    assert card.backgrounds[1] > 90
 
 
 def test_scores_are_against_the_stain_as_recorded_and_the_target_stands_beside(plate, predicted, tmp_path):
@@ -117,7 +122,7 @@ def test_real_images_get_caution_and_advice_from_a_model_of_simulated_ones(plate
     real = pipeline.predict(writer.finish(), [labeller], tmp_path / "q.zarr", telling=telling)
     verdict = real.field_info(real.fields[0])["verdict"]
     assert verdict["verdict"] == "caution"
-    assert "--from four" in verdict["reason"]
+    assert "--stain nuclei,er,golgi,gfp --input DIC" in verdict["reason"]
     assert told == [verdict["reason"]]
 
 
@@ -133,7 +138,7 @@ def test_stains_of_the_page_can_be_trained_and_travel_with_the_model(plate, tmp_
     card = trained(plate, tmp_path / "own", subject).card
     assert json.loads(card.model_dump_json())["described"][0]["title"] == "Mitochondria"
     assert card.described[1].objects.method == "spots"
-    assert card.scales[1].offset == pytest.approx(0, abs=5)
+    assert card.backgrounds[1] == pytest.approx(0, abs=5)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +154,7 @@ def test_losses_that_make_no_model_get_a_line(plate, tmp_path, loss, said):
 def test_training_goes_on_with_some_of_a_shared_networks_stains(plate, shared, tmp_path):
     """Before a step is taken, the network predicts what the shared one did of them, in the new order."""
     start = load_model_bundle(shared)
-    kept = _for_stains(start, ("gfp", "er"))
+    kept = for_stains(start, ("gfp", "er"))
     planes = torch.randn(1, 1, 64, 64)
     with torch.inference_mode():
         both = start.network.eval()(planes)[:, [3, 1]]

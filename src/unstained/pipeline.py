@@ -40,7 +40,8 @@ from unstained.provenance import (
 from unstained.report.page import write_report
 from unstained.studies.split import SplitStudy, study_split
 from unstained.training.fitting import Progress
-from unstained.training.models import Subject, fit_model, grid_for, with_origin
+from unstained.training.losses import named_loss
+from unstained.training.models import Subject, fit_model, for_stains, grid_for, with_origin
 from unstained.training.pairs import make_pairs
 from unstained.training.recipes import TrainingSettings
 from unstained.twin.plate import VERSION, make_twin
@@ -96,7 +97,12 @@ def train(
     refuse_output(out, overwrite)
     subject, settings = plan.subject, plan.settings
     _need_channels(plate, *subject.channels)
-    begin = load_model_bundle(plan.start) if plan.start is not None else None
+    begin = None
+    if plan.start is not None:
+        begin = for_stains(load_model_bundle(plan.start), tuple(subject.targets))
+    settings.network.updated(outputs=len(subject.targets))  # refuses before anything is read
+    for loss in subject.losses(settings):
+        named_loss(loss)
     split = split_for(plate, subject.input, plan.held_out, settings.seed)
     grid = grid_for(plate, settings, begin)
     binary = subject.is_binary(settings)

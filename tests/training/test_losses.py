@@ -8,7 +8,6 @@ from unstained.training.losses import (
     bce,
     correlations,
     gradient,
-    is_camera_unit_free,
     mse,
     named_loss,
     pearson,
@@ -75,15 +74,6 @@ def test_unknown_losses_are_refused_in_one_line(name: str) -> None:
     with pytest.raises(BadSettings, match="is not a sum of losses") as caught:
         named_loss(name)
     assert "\n" not in str(caught.value)
-
-
-def test_only_pearson_alone_leaves_units_open() -> None:
-    assert is_camera_unit_free("pearson")
-    assert is_camera_unit_free("2*pearson")
-    assert is_camera_unit_free("pearson+2*pooled_pearson")
-    assert is_camera_unit_free("gradient")
-    assert not is_camera_unit_free("mse+pearson")
-    assert not is_camera_unit_free("asymmetric5+gradient")
 
 
 @pytest.mark.parametrize("weight", [2, 5, 10])

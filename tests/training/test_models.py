@@ -33,7 +33,7 @@ def offset(
     train: list[TrainingPlanes], validation: list[TrainingPlanes], scale: float = 1.0, **more: Any
 ) -> Any:
     fitted = SimpleNamespace(network=same, settings=TrainingSettings())
-    pairs = Pairs(tuple(train), tuple(validation), (), scale, Normalisation(), (None,), **more)
+    pairs = Pairs(tuple(train), tuple(validation), (), (), scale, Normalisation(), (None,), **more)
     return stain_offset(fitted, pairs, 0)  # type: ignore[arg-type]
 
 
@@ -47,7 +47,7 @@ def test_without_validation_training_regions_tell_and_the_median_counts() -> Non
 
 
 def test_the_offset_is_in_pixels_of_the_images_and_counts_what_was_corrected() -> None:
-    found = offset([], [region(0, (1, -1))], scale=0.5, corrections=((4.0, 0.5),))
+    found = offset([], [region(0, (1, -1))], scale=0.5, corrections=(((4.0, 0.5),),))
     assert found == pytest.approx((4 + 2, 0.5 - 2), abs=0.2)
 
 

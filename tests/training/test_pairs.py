@@ -193,5 +193,5 @@ def test_going_on_from_a_model_keeps_the_size_of_cells(plate: Plate) -> None:
     grid = grid_for(plate, TrainingSettings(), Model(card, UNet(network)))
     assert grid.scale == pytest.approx(0.8)
     unsized = Model(card.model_copy(update={"pixel_size_um": None}), UNet(network))
-    assert grid_for(plate, TrainingSettings(), unsized).diameter_px == pytest.approx(20)
+    assert grid_for(plate, TrainingSettings(), unsized).known_px == pytest.approx((20,))
     assert Subject("m", "TL", {"nuclei": "DNA"}).channels == ("TL", "DNA")

@@ -150,7 +150,7 @@ def targets_of(
         found = tuple(find_stain(name, known).channel_in(channels) for name in names)
     else:
         found = named(target) or ()
-    if len(names) != len(found) or len(set(names)) != len(names) or not all(found):
+    if not names or len(names) != len(found) or len(set(names)) != len(names) or not all(found):
         raise BadSettings(
             "--target", f"name one channel for each stain of {stain}; there are: {listed(channels)}"
         )
@@ -205,6 +205,7 @@ def lightning_devices(device: str, devices: str, precision: str) -> dict[str, An
 def _line(each: "Listed", *, judged: bool) -> str:
     size = "unknown" if each.card.pixel_size_um is None else f"{each.card.pixel_size_um:g} µm"
     told = f"{each.name}: {each.card.input} → {', '.join(each.card.stains)}, pixel size {size}"
+    told += ", learnt from simulated images" if each.card.simulated else ""
     if not judged:
         return told
     if each.misfit is not None:

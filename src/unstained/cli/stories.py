@@ -23,8 +23,8 @@ from unstained.cli.task import counted, task
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for all that is made.")] = Path("demo"),
     plate: Annotated[
-        str, typer.Option(metavar="real|cho", help="real: nuclei of real cells; cho: a simulated plate.")
-    ] = "real",
+        str, typer.Option(metavar="hela|cho", help="hela: nuclei of real cells; cho: a simulated plate.")
+    ] = "hela",
     train: Annotated[bool, typer.Option("--train", help="Train a model from scratch first.")] = False,
     minutes: Annotated[
         float | None, typer.Option(metavar="M", help="Time for --train [default: 10].")
@@ -44,8 +44,8 @@ def demo(
         from unstained.demo import demo_cho
         from unstained.errors import BadSettings
 
-        if plate not in ("real", "cho") or (plate == "cho" and train):
-            raise BadSettings("--plate", f"{plate!r} is neither real nor cho; --train goes with real alone")
+        if plate not in ("hela", "cho") or (plate == "cho" and train):
+            raise BadSettings("--plate", f"{plate!r} is neither hela nor cho; --train goes with hela alone")
         if plate == "cho":
             found = demo_cho(out, overwrite=overwrite, telling=told.telling())
         else:

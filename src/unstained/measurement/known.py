@@ -8,6 +8,7 @@ from unstained.plates.plate import Plate
 from unstained.segmentation.nuclei import NucleiSettings
 from unstained.segmentation.recipes import Recipe, with_likely
 from unstained.stains.catalogue import Stain, find_stain
+from unstained.stains.targets import Target
 
 LIKELY = 0.5
 """A predicted object counts from this share of a faint real one's brightness: as likely there as not."""
@@ -26,6 +27,11 @@ class KnownStain:
     diameter_px: float | None = None  # typical object, px of the training images
     contrast: float | None = None  # of a faint object, camera units
     background: float | None = None  # camera units
+
+    @property
+    def is_probability(self) -> bool:
+        """Tell whether the stain was learnt as a mask."""
+        return self.card.get("units") == "probability"
 
     @property
     def least_contrast(self) -> float:
@@ -49,7 +55,11 @@ class KnownStain:
         recipe = with_likely(
             self.stain.objects, diameter_um=self.diameter_um(pixel_size_um), least_contrast=least
         )
-        if isinstance(recipe, NucleiSettings) and recipe.fixed and self.contrast:
+        # what a model of probabilities learnt has no threshold in the camera units of the real stain
+        applies = predicted or not self.is_probability
+        if self.contrast is None or self.background is None or not applies:
+            return recipe
+        if isinstance(recipe, NucleiSettings) and recipe.fixed:
             return recipe.updated(background=self.background, threshold=FIRST_THRESHOLD * self.contrast)
         return recipe
 
@@ -58,15 +68,17 @@ def known_stain(predicted: Plate, name: str) -> KnownStain:
     """Collect what a predicted plate tells of one of its stains."""
     card = model_card(predicted, name)
     described = _of_stain(card, "described", name)
-    scale = _of_stain(card, "scales", name) or {}
-    binary = card.get("units") == "probability"
+    if described is None:  # of older or other makers' cards: learnt as recorded
+        stain = find_stain(name).updated(target=Target())
+    else:
+        stain = Stain.checked(described, "model.json")
     return KnownStain(
-        stain=find_stain(name) if described is None else Stain.checked(described, "model.json"),
+        stain=stain,
         card=card,
         target=_of_stain(card, "targets", name),
         diameter_px=_of_stain(card, "object_diameters_px", name),
         contrast=_of_stain(card, "object_contrasts", name),
-        background=0.0 if binary else scale.get("offset"),
+        background=_of_stain(card, "backgrounds", name),
     )
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import mean, standard_deviation
 from skimage.measure import regionprops_table
 
 from unstained.arrays import Labels, Plane
@@ -64,7 +63,12 @@ PROPERTIES = (
 
 
 def measure_objects(
-    labels: Labels, plane: Plane, *, pixel_size_um: float | None, features: Sequence[str] = ()
+    labels: Labels,
+    plane: Plane,
+    *,
+    pixel_size_um: float | None,
+    features: Sequence[str] = (),
+    background: float | None = None,
 ) -> pd.DataFrame:
     """Measure every object of `labels` (Y X) in `plane` (Y X): one row per object, sorted by label.
 
@@ -73,7 +77,8 @@ def measure_objects(
     `intensity_total` is the sum over the object's pixels, so `intensity_mean` times their number.
     `diameter` is that of the disk of equal area, `perimeter` and `solidity` (area ÷ area of the convex
     hull) are scikit-image's; `touches_border` says that the object lies at the edge of the field, so that
-    part of it may be missing. `features` names further columns, of `FEATURES`.
+    part of it may be missing. `features` names further columns, of `FEATURES`;
+    `background` is what those take for dark (else the plane's 1st percentile).
 
     Raises
     ------
@@ -89,32 +94,37 @@ def measure_objects(
     size = 1.0 if pixel_size_um is None else pixel_size_um
     columns = {name: measure(found, size) for name, measure in zip(names, MEASURES.values(), strict=True)}
     at_border = np.isin(found["label"], at_edge(labels))
-    further = {name: FEATURES[name](labels, plane, size)[found["label"]] for name in features}
+    dark = float(np.percentile(plane, 1)) if background is None else background
+    further = {name: FEATURES[name](labels, plane, size, dark)[found["label"]] for name in features}
     return pd.DataFrame(
         {"label": found["label"].astype(np.int64), **columns, "touches_border": at_border, **further}
     )
 
 
-def granularity(labels: Labels, plane: Plane, pixel_size_um: float) -> np.ndarray:
+def granularity(labels: Labels, plane: Plane, pixel_size_um: float, background: float) -> np.ndarray:
     """Measure the inner complexity of every object (0..N): how coarse its light is, whatever its brightness.
 
-    The standard deviation, within the object, of what is finer than `GRAIN_UM` (the plane less the mean of the
-    objects' pixels near by, so that outlines don't count), divided by the mean of the object's light over the
-    dimmest percentile of the plane.
+    The standard deviation, within the object, of what is finer than `GRAIN_UM` (the plane less the mean of
+    the objects' pixels near by, so that outlines don't count), divided by the mean of the object's light over
+    the background.
     """
     flat = plane.astype(np.float32)
     fine = flat - local_mean(flat, labels > 0, GRAIN_UM / pixel_size_um)
-    index = np.arange(int(labels.max()) + 1)
-    light = mean(flat, labels, index) - np.percentile(flat, 1)
-    grains: np.ndarray = standard_deviation(fine, labels, index) / np.where(light > 0, light, np.nan)
-    return grains
+    counts = np.bincount(labels.ravel())
+
+    def means(values: np.ndarray) -> np.ndarray:
+        return np.bincount(labels.ravel(), values.ravel()) / np.maximum(counts, 1)
+
+    light = means(flat) - background
+    spread = np.sqrt(np.maximum(means(fine.astype(np.float64) ** 2) - means(fine) ** 2, 0))
+    return spread / np.where(light > 0, light, np.nan)
 
 
 GRAIN_UM = 1.0
 """Structures smaller than about twice this are grains."""
 
-FEATURES: dict[str, Callable[[Labels, Plane, float], np.ndarray]] = {"granularity": granularity}
-"""Features that a stain can ask for: function of labels, plane and pixel size (1 where unknown)."""
+FEATURES: dict[str, Callable[[Labels, Plane, float, float], np.ndarray]] = {"granularity": granularity}
+"""Features that a stain can ask for: function of labels, plane, pixel size (1 where unknown), background."""
 
 
 def object_columns(pixel_size_um: float | None) -> tuple[str, ...]:

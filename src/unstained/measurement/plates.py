@@ -11,7 +11,6 @@ from unstained.measurement.objects import measure_objects
 from unstained.measurement.wells import field_table, well_table, with_row_and_column
 from unstained.plates.plate import FieldName, Plate
 from unstained.segmentation.recipes import Recipe, segment
-from unstained.stains.catalogue import Stain
 
 MEASURED = "measured"
 """Key of a plate's info: with which settings each stain was segmented; there when all fields are done."""
@@ -46,14 +45,13 @@ def measure_plate(
     found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in kinds}
     for index, name in enumerate(predicted.fields, start=1):
         for stain in settings:
-            found[stain].append(_measure_field(predicted, name, known[stain].stain, settings[stain]))
+            found[stain].append(_measure_field(predicted, name, known[stain], settings[stain]))
         if CELLS in kinds:
             found[CELLS].append(_measure_cells(predicted, name, known))
         if progress is not None:
             progress(index, len(predicted.fields))
-    predicted.update_info(
-        **{MEASURED: {stain: each.model_dump(mode="json") for stain, each in settings.items()}}
-    )
+    done = {stain: each.model_dump(mode="json") for stain, each in settings.items()}
+    predicted.update_info(**{MEASURED: done, CELLS: CELLS in kinds})
     return _tables(predicted, found)
 
 
@@ -61,19 +59,20 @@ def stored_tables(predicted: Plate) -> Tables | None:
     """Give the tables of a plate that is measured already; None where it isn't."""
     if MEASURED not in predicted.info:
         return None
+    kinds = [kind for kind in _kinds(predicted) if kind != CELLS or predicted.info.get(CELLS)]
     return _tables(
         predicted,
-        {
-            kind: [predicted.read_table(name, kind) for name in predicted.fields]
-            for kind in _kinds(predicted)
-        },
+        {kind: [predicted.read_table(name, kind) for name in predicted.fields] for kind in kinds},
     )
 
 
-def _measure_field(predicted: Plate, name: FieldName, stain: Stain, recipe: Recipe) -> pd.DataFrame:
+def _measure_field(predicted: Plate, name: FieldName, known: KnownStain, recipe: Recipe) -> pd.DataFrame:
+    stain = known.stain
     plane, size_um = predicted.read(name, stain.name), predicted.pixel_size_um
     labels = segment(plane, recipe, pixel_size_um=size_um)
-    objects = measure_objects(labels, plane, pixel_size_um=size_um, features=stain.features)
+    objects = measure_objects(
+        labels, plane, pixel_size_um=size_um, features=stain.features, background=known.background
+    )
     predicted.write_labels(name, stain.name, labels)
     predicted.write_table(name, stain.name, objects)
     return objects

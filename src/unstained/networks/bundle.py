@@ -25,7 +25,7 @@ CARD, WEIGHTS = "model.json", "weights.safetensors"
 _UNREADABLE = (OSError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
-PER_STAIN = ("offsets_px", "described", "object_diameters_px", "object_contrasts")
+PER_STAIN = ("offsets_px", "described", "object_diameters_px", "object_contrasts", "backgrounds")
 """Entries of a card that hold one value for each stain, or nothing."""
 
 
@@ -47,6 +47,7 @@ class ModelCard(Settings):
     object_contrasts: tuple[float | None, ...] = Field(
         (), description="per stain: three of four objects stand out of the background by more, camera"
     )
+    backgrounds: tuple[float, ...] = Field((), description="per stain: what is dark in training, camera")
     network: UNetSettings = UNetSettings()
     normalisation: Normalisation = Normalisation()
     scales: tuple[StainScale, ...] = Field(description="network units to camera units, one per stain")

@@ -28,7 +28,8 @@ class Normalisation(Settings):
     A field full of cells has a wider spread than one with few, though each cell is as bright. Where the
     training fields' `contrasts` are known, a field whose contrast lies among theirs is therefore scaled by
     its median alone, so that the typical one's spread becomes 1; one of less or more contrast than any of
-    them (another microscope, another light) is first brought to the nearest.
+    them (another microscope, another light) is first brought to the nearest. Gain still cancels; the camera's
+    offset does as long as it is that of training, or the contrast is brought to the nearest.
     """
 
     lower: float = Field(1.0, ge=0, lt=50, description="percentile that marks the dark end")

@@ -32,6 +32,12 @@ def resample(plane: Plane, shape: tuple[int, int]) -> Plane:
     return resampled
 
 
+def working_plane(plane: RawPlane, zoom: float) -> Plane:
+    """Bring one whole field (Y X), any number type, to the working grid."""
+    values = np.asarray(plane, dtype=np.float32)
+    return resample(values, working_shape(values.shape, zoom))
+
+
 def network_plane(plane: RawPlane, normalisation: Normalisation, zoom: float = 1.0) -> Plane:
     """Bring one whole field (Y X), any number type, to the working grid and to network units.
 
@@ -39,5 +45,4 @@ def network_plane(plane: RawPlane, normalisation: Normalisation, zoom: float = 1
     whatever the camera's pixel size and the noise of its single pixels; and as the whole field is measured,
     tiles can't change it.
     """
-    values = np.asarray(plane, dtype=np.float32)
-    return normalisation.apply(resample(values, working_shape(values.shape, zoom)))
+    return normalisation.apply(working_plane(plane, zoom))

@@ -74,6 +74,8 @@ def misfit(card: ModelCard, plate: Plate) -> str | None:
 
 def caution(card: ModelCard, plate: Plate) -> str | None:
     """Say what can't be told of a model's fit to a plate; None where all is known."""
+    if card.simulated and not plate.info.get("simulated"):
+        return "it has only seen simulated images; go on from it with a few stained fields"
     if card.pixel_size_um is None or plate.pixel_size_um is None:
         whose = "the model" if card.pixel_size_um is None else "the plate"
         return f"the pixel size of {whose} is not known; pixels would be taken as equal"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from unstained.arrays import RawPlane
-from unstained.networks.bundle import ModelCard
+from unstained.networks.bundle import ModelCard, bundled_models
 from unstained.prediction.engine import Prediction
 
 ENOUGH_FIELDS = "2 to 20"
@@ -17,9 +17,9 @@ def caution_simulated(card: ModelCard, label_free: RawPlane, prediction: Predict
 
 def advice(card: ModelCard) -> str:
     """Say what a model of simulated images is worth on real ones, and how to make it worth more."""
-    stains, channels = ",".join(card.stains), ",".join(card.targets)
+    start = card.name if card.name in bundled_models() else "ITS-PATH"
     return (
         f"{card.name} has only seen simulated images; stain {ENOUGH_FIELDS} fields and go on from it:"
-        f" unstained train P.zarr --stain {stains} --input {card.input} --target {channels}"
-        f" --from {card.name} --out MODEL"
+        f" unstained train P.zarr --stain {','.join(card.stains)} --input {card.input} --target CHANNEL"
+        f" --from {start} --out MODEL"
     )

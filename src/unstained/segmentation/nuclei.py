@@ -1,10 +1,10 @@
 """Find nuclei or cells in a stained or predicted plane: Algorithm 2 of the thesis, tied to their size."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from scipy.ndimage import gaussian_filter, maximum_filter
 from skimage.segmentation import expand_labels
 
@@ -98,6 +98,12 @@ class NucleiSettings(Settings):
     fixed: bool = Field(default=False, description="a model's fields share background and first threshold")
     background: float | None = Field(default=None, description="of all fields, camera; none = of each field")
     threshold: float | None = Field(default=None, gt=0, description="over it, camera; none = of each field")
+
+    @model_validator(mode="after")
+    def _threshold_stands_on_a_background(self) -> Self:
+        if (self.background is None) != (self.threshold is None):
+            raise ValueError("background and threshold go together: name both or neither")
+        return self
 
 
 DEFAULT = NucleiSettings()
@@ -222,7 +228,11 @@ def _without_faint(labels: Labels, plane: Plane, diameter_px: float, settings: N
     """Drop objects whose median is less than `least_contrast` camera units above the background."""
     if settings.least_contrast == 0 or not labels.any():
         return labels
-    return keep_labels(labels, contrasts(labels, plane, diameter_px) >= settings.least_contrast)
+    if settings.background is None:
+        found = contrasts(labels, plane, diameter_px)
+    else:
+        found = quantile_by_label(labels, plane - np.float32(settings.background), 0.5)
+    return keep_labels(labels, found >= settings.least_contrast)
 
 
 def estimate_diameter(plane: Plane) -> float | None:

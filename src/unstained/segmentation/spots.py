@@ -34,7 +34,7 @@ def segment_spots(
 ) -> Labels:
     """Label the bright structures of a plane (Y X) that are narrower than a disc; 0 is background.
 
-    Objects run 1..N and may have several parts, no two further apart than `join_um`. A constant plane gives
+    Objects run 1..N and may have several parts, each within `join_um` of another. A constant plane gives
     none. Where `pixel_size_um` is None, lengths in µm are px.
     """
     size = pixel_size_um or 1.0

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from unstained.errors import BadSettings
 from unstained.segmentation.nuclei import NucleiSettings
@@ -15,6 +15,9 @@ from unstained.stains.targets import Target
 
 CELLS = NucleiSettings(fixed=True, texture=0.0, level=0.25)
 """Whole cells: holes where nuclei are mean nothing, and where cells leave no gap, none is background."""
+
+
+RESERVED = ("cells", "nucleus")
 
 
 class Stain(Settings):
@@ -28,6 +31,13 @@ class Stain(Settings):
     loss: str | None = Field(None, description="of the training; null = that of the recipe")
     objects: Recipe = Field(NucleiSettings(), description="how they are found")
     features: tuple[Literal["granularity"], ...] = Field((), description="measured beside area and light")
+
+    @field_validator("name")
+    @classmethod
+    def _is_free(cls, name: str) -> str:
+        if name in RESERVED:
+            raise ValueError(f"{name!r} is what tables call cells and their nuclei; choose another name")
+        return name
 
     def channel_in(self, channels: Iterable[str]) -> str | None:
         """Find the one channel that is called as this stain's often are; None for none, or several."""
@@ -85,6 +95,6 @@ def read_stains(path: Path) -> dict[str, Stain]:
     for name, values in read_yaml(path).items():
         if not isinstance(values, dict):
             raise BadSettings(str(path), f"{name}: it must hold lines of 'name: value'")
-        described: dict[str, Any] = {"name": name, "title": name, **values}
+        described: dict[str, Any] = {"title": name, **values, "name": name}
         own[name] = Stain.checked(described, f"{path}, stain {name}")
     return STAINS | own

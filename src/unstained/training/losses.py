@@ -88,12 +88,6 @@ def named_loss(name: str) -> Loss:
     return total
 
 
-def is_camera_unit_free(name: str) -> bool:
-    """Tell whether a loss leaves gain or offset of the output undetermined (Pearson and gradients alone)."""
-    free = {"pearson", "pooled_pearson", "gradient"}
-    return {part.split("*")[-1].strip() for part in name.split("+")} <= free
-
-
 def _weighted(part: str, name: str) -> tuple[float, Loss]:
     weight, _, loss = part.rpartition("*")
     try:

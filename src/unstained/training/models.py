@@ -22,12 +22,14 @@ from unstained.stains.catalogue import STAINS, Stain, find_stain
 from unstained.training.course import course_files
 from unstained.training.crops import TrainingPlanes, even_sides
 from unstained.training.fitting import Fitted, Progress, fit
-from unstained.training.losses import is_camera_unit_free
 from unstained.training.pairs import Grid, Pairs
 from unstained.training.recipes import DEFAULT_LOSS, TrainingSettings
 
 MOST_REGISTERED = 8
 """So many regions are looked at for a stain's offset."""
+
+MOST_CALIBRATED = 16
+"""On so many training regions gain and offset are fitted."""
 
 ALIKE = 0.5
 """Correlation from which predicted and real stain are registered."""
@@ -110,8 +112,9 @@ def _grid_of(plate: Plate, settings: TrainingSettings, card: ModelCard) -> Grid:
     if settings.working_scale is None and card.pixel_size_um and plate.pixel_size_um:
         scale = card.working_scale * plate.pixel_size_um / card.pixel_size_um
         return Grid(card.normalisation, scale=min(1.0, scale))
-    if settings.working_scale is None and card.object_diameters_px and card.object_diameters_px[0]:
-        return Grid(card.normalisation, diameter_px=card.object_diameters_px[0] * card.working_scale)
+    if settings.working_scale is None and any(card.object_diameters_px):
+        known = tuple(size and size * card.working_scale for size in card.object_diameters_px)
+        return Grid(card.normalisation, known_px=known)
     return Grid(card.normalisation, scale=settings.working_scale or card.working_scale)
 
 
@@ -127,7 +130,7 @@ def fit_model(
 ) -> tuple[Model, Fitted]:
     """Fit a network to pairs; gives a model whose card still lacks plate and split (`with_origin`)."""
     if start is not None:
-        start = _for_stains(start, tuple(subject.targets))
+        start = for_stains(start, tuple(subject.targets))
         settings = settings.model_copy(update={"network": start.card.network})
     losses = subject.losses(settings)
     network = settings.network.updated(outputs=len(losses))
@@ -142,7 +145,7 @@ def fit_model(
         **devices,
     )
     scales = tuple(
-        camera_scale(fitted, pairs.train, index, scale) if is_camera_unit_free(losses[index]) else scale
+        scale if "bce" in losses[index] else camera_scale(fitted, pairs.train, index, scale)
         for index, scale in enumerate(pairs.scales)
     )
     card = ModelCard(
@@ -155,6 +158,7 @@ def fit_model(
         working_scale=pairs.working_scale,
         object_diameters_px=pairs.object_diameters_px,
         object_contrasts=pairs.object_contrasts,
+        backgrounds=pairs.backgrounds,
         network=fitted.settings.network,
         scales=scales,
         offsets_px=tuple(stain_offset(fitted, pairs, index) for index in range(len(scales))),
@@ -168,8 +172,14 @@ def fit_model(
     return Model(card, fitted.network, course_files(fitted.course)), fitted
 
 
-def _for_stains(start: Model, stains: tuple[str, ...]) -> Model:
-    """Keep of a model's network what predicts some of its stains, in the order asked for."""
+def for_stains(start: Model, stains: tuple[str, ...]) -> Model:
+    """Keep of a model's network what predicts some of its stains, in the order asked for.
+
+    Raises
+    ------
+    WrongModel
+        It doesn't predict one of them.
+    """
     if missing := [name for name in stains if name not in start.card.stains]:
         raise WrongModel(
             f"{start.name} predicts {listed(start.card.stains)}; it can't go on with {listed(missing)}"
@@ -211,13 +221,15 @@ def with_origin(model: Model, plate: Plate, split: Split, pairs: Pairs) -> Model
 def camera_scale(
     fitted: Fitted, train: tuple[TrainingPlanes, ...], index: int, scale: StainScale
 ) -> StainScale:
-    """Fit gain and offset of a network that was trained on correlation alone, on its training regions.
+    """Fit gain and offset of a network on its training regions.
 
-    Least squares of the real stain on the predicted one; the network's sign is kept: the gain is positive.
+    Trained on correlation alone it has none; trained on crops, those of crops, not of whole fields. Least
+    squares of the real stain on the predicted one, over evenly spread regions; the network's sign is kept:
+    the gain is positive.
     """
     predicted, real = [], []
     with torch.inference_mode():
-        for region in map(even_sides, train):
+        for region in map(even_sides, train[:: -(-len(train) // MOST_CALIBRATED)]):
             predicted.append(fitted.network(region.label_free[None])[0, index].numpy().ravel())
             real.append(region.stained[index].numpy().ravel())
     x, y = np.concatenate(predicted), np.concatenate(real)
@@ -236,7 +248,7 @@ def stain_offset(fitted: Fitted, pairs: Pairs, index: int) -> tuple[float, float
     doesn't know well say nothing; without any, (0, 0).
     """
     found, regions = [], pairs.validation or pairs.train
-    corrections = pairs.corrections or ((0.0, 0.0),) * len(regions)
+    corrections = [each[index] for each in pairs.corrections] or [(0.0, 0.0)] * len(regions)
     for region, correction in list(zip(regions, corrections, strict=True))[:MOST_REGISTERED]:
         even = even_sides(region)
         mirrors = MIRRORS if pairs.light is None else LIT_MIRRORS

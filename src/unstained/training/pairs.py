@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 from scipy.ndimage import shift
 from skimage.filters import threshold_otsu
 
-from unstained.arrays import Plane
+from unstained.arrays import Plane, RawPlane
 from unstained.errors import BadInput
 from unstained.networks.light import Light, common_light, find_light, quarter_turns, turned
 from unstained.networks.normalisation import Normalisation, StainScale
-from unstained.networks.resampling import network_plane, resample, working_shape
+from unstained.networks.resampling import network_plane, working_plane
 from unstained.plates.plate import FieldName, Plate, fingerprint
 from unstained.plates.quality import ChannelShift, channel_shift
 from unstained.plates.splitting import Region, Split
@@ -26,6 +27,9 @@ WORKING_DIAMETER_PX = 25.0
 
 WORKING_SPOT_PX = 6.0
 """The same for spots, which have no texture."""
+
+Offset: TypeAlias = tuple[float, float]
+"""y, x, px."""
 
 SIGNAL = 0.25
 """Network units (0 background, 1 bright) above which a pixel counts as signal."""
@@ -44,12 +48,20 @@ class Grid:
     normalisation: Normalisation = field(default_factory=Normalisation)
     scale: float | None = None  # shrink by this; None = found from the stain
     diameter_px: float = WORKING_DIAMETER_PX  # then its typical object gets this size
+    known_px: tuple[float | None, ...] = ()  # or the size, per stain, at which a model knows objects
     follow_light: bool = True  # turn fields with relief so that its light falls down
 
     def scale_for(self, diameters_px: Sequence[float | None], stains: Sequence[Stain]) -> float:
-        """Working-grid pixels per field pixel: what the smallest object needs; 1 where nothing is known."""
+        """Working-grid pixels per field pixel, for the stains' typical objects; 1 where nothing is known.
+
+        It is what the smallest object needs; going on from a model, the median of what its sizes ask for.
+        """
         if self.scale is not None:
             return self.scale
+        if self.known_px:
+            pairs = zip(self.known_px, diameters_px, strict=True)
+            scales = [known_px / diameter_px for known_px, diameter_px in pairs if known_px and diameter_px]
+            return min(1.0, float(np.median(scales))) if scales else 1.0
         return max(
             (
                 min(1.0, self._working_px(stain) / diameter_px) if diameter_px else 1.0
@@ -68,13 +80,14 @@ class Pairs:
     train: tuple[TrainingPlanes, ...]
     validation: tuple[TrainingPlanes, ...]
     scales: tuple[StainScale, ...]
+    backgrounds: tuple[float, ...]
     working_scale: float
     normalisation: Normalisation
     object_diameters_px: tuple[float | None, ...]  # one per stain
     object_contrasts: tuple[float | None, ...] = ()
     shifts: Mapping[str, ChannelShift] = field(default_factory=dict)
     fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    corrections: tuple[tuple[float, float], ...] = ()  # y, x px, of each validation (else training) region
+    corrections: tuple[tuple[Offset, ...], ...] = ()  # of each validation (else training) region and stain
     light: Light | None = None  # of the training fields, where they were turned to it
 
     def lines(self) -> list[str]:
@@ -126,12 +139,12 @@ def make_pairs(
         for planes, stain in zip(looked_at, stains, strict=True)
     )
     shifts = {
-        name: _shift(plate, name, label_free, targets[0])
+        name: tuple(_shift(plate, name, label_free, target) for target in targets)
         for name in _fields((*split.train, *split.validation))
     }
     levels = tuple(_otsu(planes, scale) for planes, scale in zip(stained, scales, strict=True))
     zoom = grid.scale_for(diameters, stains)
-    seen = (plate.read(name, label_free) for name in _fields(split.train))
+    seen = (working_plane(plate.read(name, label_free), zoom) for name in _fields(split.train))
     grid = replace(grid, normalisation=grid.normalisation.knowing(seen))
     recipe = _Recipe(tuple(channels), tuple(stains), scales, grid, zoom, levels if binary else None)
     read = [
@@ -148,6 +161,7 @@ def make_pairs(
         validation=validation,
         light=light if lit else None,
         scales=(StainScale(),) * len(targets) if binary else scales,
+        backgrounds=tuple(0.0 if binary else scale.offset for scale in scales),
         normalisation=grid.normalisation,
         working_scale=recipe.zoom,
         object_diameters_px=diameters,
@@ -155,14 +169,20 @@ def make_pairs(
             1.0 if binary else usual_contrast(planes, stain.objects, pixel_size_um=plate.pixel_size_um)
             for planes, stain in zip(looked_at, stains, strict=True)
         ),
-        shifts={str(name): found for name, found in shifts.items()},
+        shifts={
+            f"{name} {target}" if len(targets) > 1 else str(name): one
+            for name, found in shifts.items()
+            for target, one in zip(targets, found, strict=True)
+        },
         fingerprints={
             role: {
                 str(name): fingerprint(plate.read(name, label_free)) for name in _fields(split.regions(role))
             }
             for role in ("train", "validation", "test")
         },
-        corrections=tuple(_correction(shifts[region.field]) for region in split.validation or split.train),
+        corrections=tuple(
+            tuple(map(_correction, shifts[region.field])) for region in split.validation or split.train
+        ),
     )
 
 
@@ -177,18 +197,19 @@ class _Recipe:
 
 
 def _training_planes(
-    plate: Plate, region: Region, recipe: _Recipe, found: ChannelShift
+    plate: Plate, region: Region, recipe: _Recipe, found: Sequence[ChannelShift]
 ) -> tuple[TrainingPlanes, Light]:
     """Read a region, and find the light of its whole field."""
     label_free, *targets = recipe.channels
-    whole = network_plane(plate.read(region.field, label_free), recipe.grid.normalisation, recipe.zoom)
+    recorded = _finite(plate, region.field, label_free)
+    whole = network_plane(recorded, recipe.grid.normalisation, recipe.zoom)
     stained = []
     for index, (name, scale) in enumerate(zip(targets, recipe.scales, strict=True)):
         plane = _target(plate, region.field, name, recipe.stains[index])
-        if found.certain:
-            dy, dx = _correction(found)
+        if found[index].certain:
+            dy, dx = _correction(found[index])
             plane = shift(plane, (-dy, -dx), order=1, mode="nearest")
-        scaled = scale.apply(resample(plane, working_shape(plane.shape, recipe.zoom)))
+        scaled = scale.apply(working_plane(plane, recipe.zoom))
         stained.append(
             scaled if recipe.levels is None else (scaled > recipe.levels[index]).astype(np.float32)
         )
@@ -219,7 +240,14 @@ def _stains(plate: Plate, region: Region, targets: Sequence[str], stains: Sequen
 
 
 def _target(plate: Plate, name: FieldName, channel: str, stain: Stain) -> Plane:
-    return make_target(plate.read(name, channel), stain.target, pixel_size_um=plate.pixel_size_um)
+    return make_target(_finite(plate, name, channel), stain.target, pixel_size_um=plate.pixel_size_um)
+
+
+def _finite(plate: Plate, name: FieldName, channel: str) -> RawPlane:
+    plane = plate.read(name, channel)
+    if not np.isfinite(plane).all():
+        raise BadInput(f"{plate.path}, field {name}, channel {channel}: some pixels are NaN or infinite")
+    return plane
 
 
 def _stain_scale(planes: Sequence[Plane], name: str) -> StainScale:
@@ -241,7 +269,7 @@ def _shift(plate: Plate, name: FieldName, label_free: str, target: str) -> Chann
     )
 
 
-def _correction(found: ChannelShift) -> tuple[float, float]:
+def _correction(found: ChannelShift) -> Offset:
     return (found.dy, found.dx) if found.certain else (0.0, 0.0)
 
 
