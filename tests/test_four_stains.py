@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from unstained import pipeline
-from unstained.errors import BadSettings, WrongModel
+from unstained.errors import BadSettings, UnstainedError, WrongModel
 from unstained.measurement.known import known_stain
 from unstained.networks.bundle import Model, load_model_bundle
 from unstained.networks.unet import UNetSettings
@@ -168,3 +168,26 @@ def test_training_cant_go_on_with_a_stain_that_the_model_doesnt_know(plate, shar
     plan = pipeline.Plan(Subject("x", "DIC", {"mito": "ER"}), TINY, start=shared)
     with pytest.raises(WrongModel, match="can't go on with mito"):
         pipeline.train(plate, plan, tmp_path / "x", accelerator="cpu", devices=1)
+
+
+def test_one_channel_is_held_against_one_stain(plate, predicted, tmp_path):
+    with pytest.raises(BadSettings, match="name which: nuclei, er, golgi, gfp"):
+        pipeline.evaluate(predicted, plate, tmp_path / "all", fields="all", target_channel="DNA")
+    one = pipeline.evaluate(
+        predicted, plate, tmp_path / "one", stain="er", fields="all", target_channel="ER"
+    )
+    assert list(one) == ["er"]
+    assert (tmp_path / "one" / "evaluation.json").exists()
+
+
+def test_what_makes_no_model_is_said_before_a_plane_is_read(plate, shared, tmp_path):
+    unknown = Subject("x", "DIC", {"mito": "ER"})
+    for subject, changes, start in (
+        (unknown, {}, shared),
+        (unknown, {"loss": "foo"}, None),
+        (Subject("x", "DIC", CHANNELS), {"network": UNetSettings(ending="frm")}, None),
+    ):
+        plan = pipeline.Plan(subject, TINY.updated(**changes), start=start)
+        with pytest.raises(UnstainedError):
+            pipeline.train(plate, plan, tmp_path / "x", accelerator="cpu", devices=1)
+    assert list(tmp_path.iterdir()) == []

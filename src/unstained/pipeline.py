@@ -9,7 +9,7 @@ from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from unstained.errors import BadInput, MissingChannel, OutputExists
+from unstained.errors import BadInput, BadSettings, MissingChannel, OutputExists, listed
 from unstained.measurement.evaluation import evaluate_plate
 from unstained.measurement.evaluation_files import read_evaluations, write_evaluations
 from unstained.measurement.evaluation_record import Evaluation
@@ -195,7 +195,8 @@ def measure(
 ) -> Tables:
     """Segment and measure every stain of a predicted plate; labels and object tables go into it.
 
-    Gives the tables `objects`, `fields` and `wells`, and writes them to `out` where one is given; for that, a
+    Gives the tables `objects`, `fields` and `wells`, of several stains also `cells` and `cells_by_well`, and
+    writes them to `out` where one is given; for that, a
     plate that is measured already isn't measured again, unless `overwrite` says so.
     """
     if out is not None:
@@ -211,14 +212,29 @@ def measure(
 
 
 def evaluate(
-    predicted: Plate, truth: Plate, out: Path, *, overwrite: bool = False, **options: Any
+    predicted: Plate,
+    truth: Plate,
+    out: Path,
+    *,
+    stain: str | None = None,
+    overwrite: bool = False,
+    **options: Any,
 ) -> dict[str, Evaluation]:
-    """Hold every stain of a predicted plate against the real one; gives the evaluations by stain.
+    """Hold every stain of a predicted plate, or one, against the real one; gives the evaluations by stain.
 
     One stain: `out/evaluation.json`; several: `out/STAIN/evaluation.json`. `options` go to `evaluate_plate`.
+
+    Raises
+    ------
+    BadSettings
+        Several stains would be held against one channel, or one stain's labels.
     """
     refuse_output(out, overwrite)
-    found = {stain: evaluate_plate(predicted, truth, stain=stain, **options) for stain in predicted.channels}
+    stains = predicted.channels if stain is None else (stain,)
+    one_only = options.get("target_channel") or getattr(options.get("settings"), "annotated", None)
+    if one_only and len(stains) > 1:
+        raise BadSettings("--stain", f"{one_only!r} is of one stain; name which: {listed(stains)}")
+    found = {name: evaluate_plate(predicted, truth, stain=name, **options) for name in stains}
     inputs = {
         "predicted": plate_record(predicted, *predicted.channels),
         "truth": plate_record(truth, *(evaluation.target for evaluation in found.values())),

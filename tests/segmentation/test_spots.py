@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from unstained.errors import BadSettings
 from unstained.segmentation.nuclei import NucleiSettings
 from unstained.segmentation.recipes import segment, typical_diameter, usual_contrast, with_likely
 from unstained.segmentation.spots import SpotSettings, segment_spots, white_top_hat
@@ -89,3 +90,10 @@ def test_cells_that_leave_no_gap_are_not_taken_for_background():
     assert 34 <= found.max() <= 49
     assert (found > 0).mean() > 0.9
     assert (segment(plane, alone, pixel_size_um=None) > 0).mean() < 0.5
+    likely = shared.updated(least_contrast=200)  # over the shared background, not over the neighbours
+    assert segment(plane, likely, pixel_size_um=None).max() == found.max()
+
+
+def test_a_threshold_needs_a_background_to_stand_on():
+    with pytest.raises(BadSettings, match="go together"):
+        NucleiSettings().updated(threshold=3.0)

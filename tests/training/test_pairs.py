@@ -7,6 +7,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from unstained.errors import BadInput
+from unstained.networks.normalisation import Normalisation
+from unstained.networks.resampling import working_plane
 from unstained.plates.plate import FieldName, Plate, create_plate, fingerprint
 from unstained.plates.registration import ChannelShift
 from unstained.plates.splitting import split_plate
@@ -195,3 +197,49 @@ def test_going_on_from_a_model_keeps_the_size_of_cells(plate: Plate) -> None:
     unsized = Model(card.model_copy(update={"pixel_size_um": None}), UNet(network))
     assert grid_for(plate, TrainingSettings(), unsized).known_px == pytest.approx((20,))
     assert Subject("m", "TL", {"nuclei": "DNA"}).channels == ("TL", "DNA")
+
+
+def two_stains(path: Path, *, apart: tuple[int, int], spoilt: bool = False) -> Plate:
+    """Make three wells whose second stain lies apart from the first, and from the label-free image."""
+    writer = create_plate(path, name="two", channels=["TL", "DNA", "ER"], pixel_size_um=0.5)
+    for index in range(3):
+        rough = gaussian_filter(np.random.default_rng(index).normal(size=(256, 256)), 3) * 300
+        stain = np.clip(rough, 0, None) * 20 + 100
+        planes = np.stack([2000 + rough, stain, np.roll(stain, apart, (0, 1))]).astype(np.float32)
+        planes += np.random.default_rng(9).normal(0, 1, planes.shape).astype(np.float32)
+        if spoilt:
+            planes[2, 5, 5] = np.nan
+        writer.write_field(FieldName(f"A0{index + 1}", 0), planes)
+    return writer.finish()
+
+
+def test_each_stain_is_moved_by_its_own_shift(tmp_path: Path) -> None:
+    plate = two_stains(tmp_path / "p.zarr", apart=(6, 0))
+    split = split_plate(plate, test=["A02"], validation=["A03"])
+    for channels in (("TL", "DNA", "ER"), ("TL", "ER", "DNA")):
+        pairs = make_pairs(plate, split, channels, Grid(scale=1))
+        first, second = pairs.train[0].stained.numpy()[:, 20:-20, 20:-20]
+        assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.9  # 6 px apart: 0.4
+        assert pairs.shifts["A01/0 ER"].dy == pytest.approx(6, abs=0.3)
+        assert not pairs.shifts["A01/0 DNA"].certain
+
+
+def test_contrasts_are_those_of_the_working_grid(tmp_path: Path) -> None:
+    plate = two_stains(tmp_path / "p.zarr", apart=(0, 0))
+    split = split_plate(plate, test=["A02"], validation=["A03"])
+    found = make_pairs(plate, split, ("TL", "DNA"), Grid(scale=0.4)).normalisation.contrasts
+    seen = working_plane(plate.read(FieldName("A01", 0), "TL"), 0.4)
+    assert found == pytest.approx((Normalisation().contrast(seen),) * 3)
+
+
+def test_pixels_that_are_no_numbers_are_named(tmp_path: Path) -> None:
+    plate = two_stains(tmp_path / "p.zarr", apart=(0, 0), spoilt=True)
+    split = split_plate(plate, test=["A02"], validation=["A03"])
+    with pytest.raises(BadInput, match=r"field A01/0, channel ER: some pixels are NaN"):
+        make_pairs(plate, split, ("TL", "DNA", "ER"))
+
+
+def test_going_on_scales_by_what_the_model_knows_of_all_its_stains() -> None:
+    stains = [find_stain("nuclei"), find_stain("golgi"), find_stain("er")]
+    assert Grid(known_px=(20, 6, None)).scale_for([50, 10, 90], stains) == pytest.approx(0.5)
+    assert Grid(known_px=(20, 6, 40)).scale_for([10, 5, None], stains) == 1, "never enlarged"

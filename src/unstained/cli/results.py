@@ -120,6 +120,9 @@ def evaluate(
         str | None,
         typer.Option(metavar="CHANNEL", help="The real stain's channel [default: as in training]."),
     ] = None,
+    stain: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this stain [default: all].")
+    ] = None,
     annotated: Annotated[
         str | None, typer.Option(metavar="LABELS", help="Labels of the truth plate to compare objects with.")
     ] = None,
@@ -146,6 +149,7 @@ def evaluate(
             open_plate(place(predicted)),
             open_plate(place(truth)),
             out,
+            stain=stain,
             fields=fields,
             target_channel=target,
             settings=EvaluationSettings().updated(annotated=annotated, light_my_cells=light_my_cells or None),

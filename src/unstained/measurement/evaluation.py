@@ -24,7 +24,6 @@ from unstained.plates.regions import Region
 from unstained.segmentation.nuclei import NucleiSettings
 from unstained.segmentation.recipes import Recipe, segment, typical_diameter, with_likely
 from unstained.settings import Settings
-from unstained.stains.targets import make_target
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ class Sides:
                 f"field {name} is {predicted.shape} px in {self.predicted.path} and {real.shape} px in "
                 f"{self.truth.path}; compare plates of the same images"
             )
-        target = self.made(real)
+        target = self.known.learnt(real, self.truth.pixel_size_um)
         light = None if self.input is None else self.truth.read(name, self.input)
         if self.settings.annotated is not None:
             labels = self.truth.read_labels(name, self.settings.annotated)
@@ -78,13 +77,6 @@ class Sides:
         least = max(self.recipe.least_contrast, self.least_contrast)
         likely = with_likely(self.recipe, least_contrast=least)
         return FieldPlanes(predicted, real, target, light, self.segment(predicted, likely), labels)
-
-    def made(self, real: RawPlane) -> RawPlane:
-        """Make of a real stain (Y X) what the model learnt of it."""
-        recipe = self.known.stain.target
-        if recipe.is_recorded:
-            return real
-        return make_target(real, recipe, pixel_size_um=self.truth.pixel_size_um)
 
     def pair(self, region: Region) -> tuple[RawPlane, RawPlane]:
         """Read the label-free and the real plane of a region."""
@@ -177,7 +169,8 @@ def _sized(sides: Sides, selection: Selection) -> Sides:
     if size_um is None:
         fields = sorted({region.field for region in selection.training or selection.scored})
         planes = [
-            sides.truth.read(name, sides.target).astype(np.float32) for name in _spread(fields, MOST_SIZED)
+            np.asarray(sides.known.learnt(sides.truth.read(name, sides.target), pixel), dtype=np.float32)
+            for name in _spread(fields, MOST_SIZED)
         ]
         found = typical_diameter(planes, sides.recipe)
         size_um = None if found is None else found * (pixel or 1.0)

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from unstained.arrays import RawPlane
 from unstained.plates.plate import Plate
 from unstained.segmentation.nuclei import NucleiSettings
 from unstained.segmentation.recipes import Recipe, with_likely
 from unstained.stains.catalogue import Stain, find_stain
-from unstained.stains.targets import Target
+from unstained.stains.targets import Target, make_target
 
 LIKELY = 0.5
 """A predicted object counts from this share of a faint real one's brightness: as likely there as not."""
@@ -32,6 +33,11 @@ class KnownStain:
     def is_probability(self) -> bool:
         """Tell whether the stain was learnt as a mask."""
         return self.card.get("units") == "probability"
+
+    def learnt(self, real: RawPlane, pixel_size_um: float | None) -> RawPlane:
+        """Make of a real stain (Y X) what the model learnt of it; the very plane where that is all."""
+        recipe = self.stain.target
+        return real if recipe.is_recorded else make_target(real, recipe, pixel_size_um=pixel_size_um)
 
     @property
     def least_contrast(self) -> float:

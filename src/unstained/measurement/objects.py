@@ -117,7 +117,8 @@ def granularity(labels: Labels, plane: Plane, pixel_size_um: float, background: 
 
     light = means(flat) - background
     spread = np.sqrt(np.maximum(means(fine.astype(np.float64) ** 2) - means(fine) ** 2, 0))
-    return spread / np.where(light > 0, light, np.nan)
+    grains: np.ndarray = spread / np.where(light > 0, light, np.nan)
+    return grains
 
 
 GRAIN_UM = 1.0

@@ -15,7 +15,6 @@ from unstained.report.charts import PlateMap, Scatter, compact
 from unstained.report.figures import Panel, ScaleBar, field_panels, scale_bar
 from unstained.report.wording import MEASURES, Values, number
 from unstained.segmentation.recipes import Recipe, segment, with_likely
-from unstained.stains.targets import make_target
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class Plates:
         name, predicted = shown.name, self.predicted.read(shown.name, stain.name)
         real = self._read(self.truth, name, scores["target"] if scores else known.target)
         if real is not None:
-            real = make_target(real, stain.target, pixel_size_um=pixel)
+            real = known.learnt(real, pixel)
         light = self._read(self.source, name, self.predicted.info.get("input"))
         likely, any_real = (
             with_likely(known.recipe(pixel, predicted=predicted), diameter_um=size_um)

@@ -16,7 +16,6 @@ from unstained.plates.plate import FieldName, Plate
 from unstained.report.charts import PlateMap, compact
 from unstained.report.drawings import maps_of
 from unstained.report.figures import Panel, ScaleBar, composite_panels, scale_bar
-from unstained.stains.targets import make_target
 
 MOST_SHOWN = 3
 COMPOSITES = ((NUCLEI, BODY), (NUCLEI, BODY, "gfp"), (NUCLEI, "golgi"))
@@ -54,9 +53,10 @@ def together(
     predicted: Plate, truth: Plate | None, tables: Mapping[str, pd.DataFrame] | None
 ) -> Together | None:
     """Collect what is shown of several stains; None where there are none to be shown together."""
-    chosen = [names for names in COMPOSITES if set(names) <= set(predicted.channels)]
-    if not chosen:
+    if NUCLEI not in predicted.channels or len(predicted.channels) == 1:
         return None
+    chosen = [names for names in COMPOSITES if set(names) <= set(predicted.channels)]
+    chosen = chosen or [(NUCLEI, name) for name in predicted.channels if name != NUCLEI]
     fields = predicted.fields[:: -(-len(predicted.fields) // MOST_SHOWN)]
     wells = (tables or {}).get(f"{CELLS}_by_well")
     return Together(
@@ -76,11 +76,9 @@ def _pictures(
     theirs: dict[str, RawPlane] = {}
     for stain in names:
         target = known[stain].target
-        if truth is not None and name in truth.fields and target in truth.channels:
-            recipe = known[stain].stain.target
-            theirs[stain] = make_target(
-                truth.read(name, str(target)), recipe, pixel_size_um=truth.pixel_size_um
-            )
+        comparable = not known[stain].is_probability
+        if truth is not None and name in truth.fields and target in truth.channels and comparable:
+            theirs[stain] = known[stain].learnt(truth.read(name, str(target)), truth.pixel_size_um)
     cells = predicted.read_labels(name, CELLS) if CELLS in predicted.labels_of(name) else None
     return CompositeRow(
         title=str(name),
@@ -100,9 +98,8 @@ def _by_label(wells: pd.DataFrame) -> dict[str, pd.Series[Any]]:
 
 
 def _well_rows(wells: pd.DataFrame) -> list[dict[str, str]]:
-    measured = [
-        name for name in wells.columns if name.endswith(tuple(SUFFIXES)) or name in ("cells", "area_um2")
-    ]
+    shown = ("cells", "area_um2", "area_px")
+    measured = [name for name in wells.columns if name.endswith(tuple(SUFFIXES)) or name in shown]
     return [
         {"well": str(row["well"]), **{name: _shown(row[name]) for name in measured}}
         for row in wells.to_dict("records")
