@@ -220,7 +220,7 @@ def test_each_stain_is_moved_by_its_own_shift(tmp_path: Path) -> None:
         pairs = make_pairs(plate, split, channels, Grid(scale=1))
         first, second = pairs.train[0].stained.numpy()[:, 20:-20, 20:-20]
         assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.9  # 6 px apart: 0.4
-        assert pairs.shifts["A01/0 ER"].dy == pytest.approx(6, abs=0.3)
+        assert pairs.shifts["A01/0 ER"].dy == pytest.approx(6, abs=1)
         assert not pairs.shifts["A01/0 DNA"].certain
 
 
