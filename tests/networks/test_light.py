@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from unstained.networks.light import Light, common_light, find_light, quarter_turns, turned
+from unstained.networks.light import (
+    RELIEF_PX_UM,
+    Light,
+    common_light,
+    field_light,
+    find_light,
+    quarter_turns,
+    turned,
+)
+from unstained.networks.normalisation import Normalisation
+from unstained.networks.resampling import network_plane
 
 
 def bumps(seed: int = 0, side: int = 256) -> np.ndarray:
@@ -65,3 +75,21 @@ def test_the_common_light_of_fields_goes_by_the_stronger_ones() -> None:
     fields = [Light(350, 0.8), Light(10, 0.8), Light(180, 0.1)]
     assert apart(common_light(fields).angle_deg, 0) < 1e-6
     assert common_light(fields).strength == pytest.approx(0.8)
+
+
+def test_a_field_with_few_cells_does_not_decide_alone() -> None:
+    """One bright cell among noise may point anywhere; the error that its blocks show says so."""
+    full = find_light(relief(30))
+    assert full.is_certain
+    few = np.random.default_rng(3).normal(0, 0.4, (256, 256)).astype(np.float32)
+    few[90:150, 90:150] += relief(30)[90:150, 90:150]
+    assert find_light(few).error_deg > 2 * full.error_deg
+
+
+def test_known_pixels_are_looked_at_finely_unknown_ones_on_the_working_grid() -> None:
+    plane, plain = relief(225) + 1000, Normalisation()
+    coarse = field_light(plane, plain, 0.3, None)
+    fine = field_light(plane, plain, 0.3, RELIEF_PX_UM)
+    assert fine == find_light(network_plane(plane, plain, 1.0))
+    assert coarse == find_light(network_plane(plane, plain, 0.3))
+    assert apart(fine.angle_deg, 225) < 10

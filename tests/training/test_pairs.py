@@ -243,3 +243,13 @@ def test_going_on_scales_by_what_the_model_knows_of_all_its_stains() -> None:
     stains = [find_stain("nuclei"), find_stain("golgi"), find_stain("er")]
     assert Grid(known_px=(20, 6, None)).scale_for([50, 10, 90], stains) == pytest.approx(0.5)
     assert Grid(known_px=(20, 6, 40)).scale_for([10, 5, None], stains) == 1, "never enlarged"
+
+
+def test_a_shift_that_no_other_field_shares_is_not_believed() -> None:
+    lying = [ChannelShift(1.0 + 0.1 * index, -2.0, 0.9, True, 0.2, 9.0) for index in range(6)]
+    wild, unsure = ChannelShift(8.9, 6.3, 0.9, True, 0.2, 9.0), ChannelShift(0, 0, 0, False, np.inf, 0)
+    kept = pairs_module._plausible([*lying, wild, unsure])
+    assert kept[:6] == lying
+    assert not kept[6].certain
+    assert kept[7] == unsure
+    assert pairs_module._plausible([*lying[:3], wild])[3] == wild, "too few to tell"

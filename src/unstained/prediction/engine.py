@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import shift
 from torch import Tensor
 
-from unstained.arrays import Plane, Planes, RawPlane
+from unstained.arrays import Planes, RawPlane
 from unstained.errors import BadInput, BadSettings, UnstainedWarning, WrongModel
 from unstained.networks.bundle import Model, ModelCard
-from unstained.networks.light import Light, find_light, quarter_turns
+from unstained.networks.light import Light, field_light, quarter_turns
 from unstained.networks.resampling import network_plane, resample
 from unstained.networks.unet import LIT_MIRRORS, MIRRORS, UNetSettings
 from unstained.prediction.tiling import Tiling, predict_outputs
@@ -121,7 +121,7 @@ class Engine:
         zoom = self.zoom(pixel_size_um)
         working = network_plane(plane, self.card.normalisation, zoom)
         tiling = self.tiling or self.tiling_for(working.shape)
-        turns = self._turns(working)
+        turns = self._turns(plane, zoom, pixel_size_um)
         upright = np.ascontiguousarray(np.rot90(working, turns))
         outputs = predict_outputs(upright, lambda window: self._forward(window, embed=embed), tiling)
         stains, *rest = (np.rot90(output, -turns, axes=(1, 2)) for output in outputs)
@@ -133,12 +133,13 @@ class Engine:
             stain[:] = shift(stain, moved_px, order=1, mode="nearest")
         return [camera, *rest]
 
-    def _turns(self, working: Plane) -> int:
+    def _turns(self, plane: RawPlane, zoom: float, pixel_size_um: float | None) -> int:
         """Count the turns by 90° after which a field's light falls as the network knows it."""
         if self.card.light_deg is None:
             return 0
-        light = find_light(working)
-        return quarter_turns(light if light.is_relief else Light(self.card.light_deg, 0.0))
+        known_um = pixel_size_um if self.card.pixel_size_um else None  # as in training
+        light = field_light(plane, self.card.normalisation, zoom, known_um)
+        return quarter_turns(light if light.is_certain else Light(self.card.light_deg, 0.0))
 
     def _forward(self, window: Planes, *, embed: bool) -> list[Planes]:
         """Run the network on (1 Y X): stains (stain Y X) in network units and, to embed, the bottleneck."""

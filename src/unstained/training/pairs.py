@@ -10,7 +10,7 @@ from skimage.filters import threshold_otsu
 
 from unstained.arrays import Plane, RawPlane
 from unstained.errors import BadInput
-from unstained.networks.light import Light, common_light, find_light, quarter_turns, turned
+from unstained.networks.light import Light, common_light, field_light, quarter_turns, turned
 from unstained.networks.normalisation import Normalisation, StainScale
 from unstained.networks.resampling import network_plane, working_plane
 from unstained.plates.plate import FieldName, Plate, fingerprint
@@ -36,6 +36,9 @@ SIGNAL = 0.25
 
 MOST_LOOKED_AT = 16
 """In so many training regions at most, evenly spread, objects are found to learn their size and contrast."""
+
+FEWEST_ALIKE, MOST_APART_PX = 5, 4.0
+"""From so many fields a shift further than this from their median isn't believed."""
 
 STAIN_RANGE = (1.0, 99.9)
 """Percentiles of the training stain that become 0 and 1 in network units."""
@@ -138,10 +141,9 @@ def make_pairs(
         typical_diameter(planes, stain.objects, pixel_size_um=plate.pixel_size_um)
         for planes, stain in zip(looked_at, stains, strict=True)
     )
-    shifts = {
-        name: tuple(_shift(plate, name, label_free, target) for target in targets)
-        for name in _fields((*split.train, *split.validation))
-    }
+    names = _fields((*split.train, *split.validation))
+    found = [_plausible([_shift(plate, name, label_free, target) for name in names]) for target in targets]
+    shifts = dict(zip(names, zip(*found, strict=True), strict=True))
     levels = tuple(_otsu(planes, scale) for planes, scale in zip(stained, scales, strict=True))
     zoom = grid.scale_for(diameters, stains)
     seen = (working_plane(plate.read(name, label_free), zoom) for name in _fields(split.train))
@@ -217,12 +219,12 @@ def _training_planes(
         slice(round(start * recipe.zoom), round(stop * recipe.zoom)) for start, stop in region[1:]
     )
     cut = TrainingPlanes.from_arrays(whole[rows, columns], np.stack(stained)[:, rows, columns], SIGNAL)
-    return cut, find_light(whole)
+    return cut, field_light(recorded, recipe.grid.normalisation, recipe.zoom, plate.pixel_size_um)
 
 
 def _upright(planes: TrainingPlanes, own: Light, common: Light) -> TrainingPlanes:
     """Turn a region by 90° until its light falls down within 45°; without relief, that of all counts."""
-    light = own if own.is_relief else common
+    light = own if own.is_certain else common
     turns = quarter_turns(light)
     label_free, stained = (
         np.rot90(each.numpy(), turns, axes=(1, 2)) for each in (planes.label_free, planes.stained)
@@ -267,6 +269,19 @@ def _shift(plate: Plate, name: FieldName, label_free: str, target: str) -> Chann
         np.asarray(plate.read(name, label_free), dtype=np.float32),
         np.asarray(plate.read(name, target), dtype=np.float32),
     )
+
+
+def _plausible(shifts: Sequence[ChannelShift]) -> list[ChannelShift]:
+    """Take a shift that no other field of many shares for a mistake: a microscope's channels lie alike."""
+    sure = np.array([(each.dy, each.dx) for each in shifts if each.reliable])
+    if len(sure) < FEWEST_ALIKE:
+        return list(shifts)
+    usual = np.median(sure, axis=0)
+
+    def shares(each: ChannelShift) -> bool:
+        return float(np.hypot(each.dy - usual[0], each.dx - usual[1])) <= MOST_APART_PX
+
+    return [each if shares(each) else replace(each, reliable=False, dy=0.0, dx=0.0) for each in shifts]
 
 
 def _correction(found: ChannelShift) -> Offset:
