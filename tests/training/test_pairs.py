@@ -74,7 +74,7 @@ def test_typical_object_sets_the_working_grid(plate: Plate) -> None:
     assert Grid(diameter_px=10).scale_for([None], [find_stain("nuclei")]) == 1
     assert Grid(diameter_px=10).scale_for([5], [find_stain("nuclei")]) == 1, "never enlarged"
     both = [find_stain("nuclei"), find_stain("golgi")]
-    assert Grid().scale_for([50, 8], both) == pytest.approx(6 / 8), "what the finest needs"
+    assert Grid().scale_for([50, 16], both) == pytest.approx(12 / 16), "what the finest needs"
 
 
 @pytest.mark.parametrize(("error_px", "moved_px"), [(1.0, (-3, 2)), (2.0, (0, 0))])

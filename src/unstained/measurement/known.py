@@ -8,6 +8,7 @@ from unstained.arrays import RawPlane
 from unstained.plates.plate import Plate
 from unstained.segmentation.nuclei import NucleiSettings
 from unstained.segmentation.recipes import Recipe, with_likely
+from unstained.segmentation.spots import SpotSettings
 from unstained.stains.catalogue import Stain, find_stain
 from unstained.stains.targets import Target, make_target
 
@@ -44,9 +45,11 @@ class KnownStain:
         """How far a predicted object stands out of its background at least, camera units.
 
         A network that is unsure predicts the mean of what may be there, so half the brightness says "as
-        likely as not". The measure is what three of four real objects of the training stain exceed.
+        likely as not". The measure is what three of four real objects of the training stain exceed. Spots are
+        so small that hardly one is likelier than not at any place: they are found where they are likeliest.
         """
-        return LIKELY * (self.contrast or 0.0)
+        spots = isinstance(self.stain.objects, SpotSettings)
+        return 0.0 if spots else LIKELY * (self.contrast or 0.0)
 
     def diameter_um(self, pixel_size_um: float | None) -> float | None:
         """Typical object in µm; its pixels count as those of a plate where either pixel size is unknown."""

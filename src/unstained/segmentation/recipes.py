@@ -24,9 +24,10 @@ def segment(plane: RawPlane, recipe: Recipe, *, pixel_size_um: float | None) -> 
 def typical_diameter(
     planes: Sequence[Plane], recipe: Recipe, *, pixel_size_um: float | None = None
 ) -> float | None:
-    """Give the typical diameter, px, of the objects in planes (Y X); None where there are none."""
+    """Give the typical diameter, px, of the objects in planes (Y X), of spots' parts; None without any."""
     if isinstance(recipe, SpotSettings):
-        labels = [segment(plane, recipe, pixel_size_um=pixel_size_um) for plane in planes]
+        parts = recipe.updated(join_um=0.0)
+        labels = [segment(plane, parts, pixel_size_um=pixel_size_um) for plane in planes]
         areas = np.concatenate([np.bincount(each.ravel())[1:] for each in labels])
         return float(2 * np.sqrt(np.median(areas) / np.pi)) if len(areas) else None
     found = [diameter for diameter in map(estimate_diameter, planes) if diameter]

@@ -145,7 +145,7 @@ def fit_model(
         **devices,
     )
     scales = tuple(
-        scale if "bce" in losses[index] else camera_scale(fitted, pairs.train, index, scale)
+        camera_scale(fitted, pairs.train, index, scale) if is_to_be_calibrated(losses[index]) else scale
         for index, scale in enumerate(pairs.scales)
     )
     card = ModelCard(
@@ -216,6 +216,11 @@ def with_origin(model: Model, plate: Plate, split: Split, pairs: Pairs) -> Model
         }
     )
     return Model(card, model.network, model.extras)
+
+
+def is_to_be_calibrated(loss: str) -> bool:
+    """Tell whether a loss leaves units to be set: not probabilities, nor what is bright on purpose."""
+    return "bce" not in loss and "asymmetric" not in loss
 
 
 def camera_scale(

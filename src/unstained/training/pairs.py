@@ -25,7 +25,7 @@ from unstained.training.crops import TrainingPlanes
 WORKING_DIAMETER_PX = 25.0
 """The working grid shows the stain's typical object at this size: its texture still tells it apart."""
 
-WORKING_SPOT_PX = 6.0
+WORKING_SPOT_PX = 12.0
 """The same for spots, which have no texture."""
 
 Offset: TypeAlias = tuple[float, float]
