@@ -109,7 +109,7 @@ def test_cells_are_measured_and_stored(predicted):
 
 def test_every_figure_of_the_page_says_simulated(plate, predicted, tmp_path):
     page = pipeline.report(predicted, tmp_path / "page.html", truth=plate).read_text(encoding="utf-8")
-    assert "stains together" in page
+    assert "Stains together" in page
     assert page.count('<span class="simulated">') == page.count("<figure") > 12
 
 

@@ -89,7 +89,7 @@ def demo_cho(out: Path, *, overwrite: bool = False, telling: Telling = SILENT) -
     begin_folder(out, asked, overwrite=overwrite)
     origin = "a simulated plate (unstained twin)"
     telling.note(f"images: {origin}: {CHO.clone_count} clones, days 0 to 90; nothing in it is real")
-    plate = simulate(out / "plate.zarr", CHO, overwrite=True, telling=telling)
+    plate = simulate(out / "cho.zarr", CHO, overwrite=True, telling=telling)
     predicted = predict(plate, labellers, out / "predicted.zarr", overwrite=True, telling=telling)
     return _reported(plate, predicted, out, asked, origin, telling)
 

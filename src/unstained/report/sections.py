@@ -33,6 +33,7 @@ class Section:
     """All about one stain."""
 
     stain: str
+    title: str
     headline: list[str]
     tiles: list[content.Tile]
     warnings: list[str]
@@ -74,6 +75,7 @@ class Plates:
         unit = "µm²" if self.predicted.pixel_size_um else "px"
         return Section(
             stain=stain,
+            title=known.stain.title,
             headline=content.headline(stain, self.predicted, scores, objects),
             tiles=content.tiles(stain, scores),
             warnings=warnings,

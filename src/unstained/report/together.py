@@ -90,7 +90,7 @@ def _pictures(
 def _by_label(wells: pd.DataFrame) -> dict[str, pd.Series[Any]]:
     by_well = wells.set_index("well")
     return {
-        f"{column.removesuffix(suffix)}: {told}": by_well[column]
+        f"{column.removesuffix(suffix).upper()}: {told}": by_well[column]
         for column in wells.columns
         for suffix, told in SUFFIXES.items()
         if column.endswith(suffix) and not column.startswith("nucleus")
