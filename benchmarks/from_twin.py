@@ -80,8 +80,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--only", default="", help="a set's name; default: all")
     arguments = parser.parse_args()
-    for case in CASES:
+    for case in (case for case in CASES if arguments.only in ("", case.folder)):
         sized = ImportSettings(pixel_size_um=case.pixel_size_um)
         path = arguments.out / f"{case.folder}.zarr"
         plate = import_plate(arguments.data / case.folder, path, sized, overwrite=True)
