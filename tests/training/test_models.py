@@ -33,7 +33,7 @@ def offset(
     train: list[TrainingPlanes], validation: list[TrainingPlanes], scale: float = 1.0, **more: Any
 ) -> Any:
     fitted = SimpleNamespace(network=same, settings=TrainingSettings())
-    pairs = Pairs(tuple(train), tuple(validation), (), (), scale, Normalisation(), (None,), **more)
+    pairs = Pairs(tuple(train), tuple(validation), (), (), (), scale, Normalisation(), (None,), **more)
     return stain_offset(fitted, pairs, 0)  # type: ignore[arg-type]
 
 

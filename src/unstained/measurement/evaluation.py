@@ -218,7 +218,7 @@ def _model_notes(card: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _target_notes(known: KnownStain) -> tuple[str, ...]:
-    if known.stain.target.is_recorded:
+    if known.stain.target.is_recorded and known.mask_level is None:
         return ()
     return (
         "images are compared with the stain as recorded (pcc) and as the model learnt it (pcc_target);"

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from unstained.arrays import RawPlane
 from unstained.plates.plate import Plate
 from unstained.segmentation.nuclei import NucleiSettings
@@ -29,16 +31,13 @@ class KnownStain:
     diameter_px: float | None = None  # typical object, px of the training images
     contrast: float | None = None  # of a faint object, camera units
     background: float | None = None  # camera units
-
-    @property
-    def is_probability(self) -> bool:
-        """Tell whether the stain was learnt as a mask."""
-        return self.card.get("units") == "probability"
+    mask_level: float | None = None  # camera units above which it was learnt as 1
 
     def learnt(self, real: RawPlane, pixel_size_um: float | None) -> RawPlane:
         """Make of a real stain (Y X) what the model learnt of it; the very plane where that is all."""
         recipe = self.stain.target
-        return real if recipe.is_recorded else make_target(real, recipe, pixel_size_um=pixel_size_um)
+        target = real if recipe.is_recorded else make_target(real, recipe, pixel_size_um=pixel_size_um)
+        return target if self.mask_level is None else (target > self.mask_level).astype(np.float32)
 
     @property
     def least_contrast(self) -> float:
@@ -64,9 +63,7 @@ class KnownStain:
         recipe = with_likely(
             self.stain.objects, diameter_um=self.diameter_um(pixel_size_um), least_contrast=least
         )
-        # what a model of probabilities learnt has no threshold in the camera units of the real stain
-        applies = predicted or not self.is_probability
-        if self.contrast is None or self.background is None or not applies:
+        if self.contrast is None or self.background is None:
             return recipe
         if isinstance(recipe, NucleiSettings) and recipe.fixed:
             return recipe.updated(background=self.background, threshold=FIRST_THRESHOLD * self.contrast)
@@ -88,6 +85,7 @@ def known_stain(predicted: Plate, name: str) -> KnownStain:
         diameter_px=_of_stain(card, "object_diameters_px", name),
         contrast=_of_stain(card, "object_contrasts", name),
         background=_of_stain(card, "backgrounds", name),
+        mask_level=_of_stain(card, "mask_levels", name),
     )
 
 

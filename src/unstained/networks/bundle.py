@@ -25,7 +25,8 @@ CARD, WEIGHTS = "model.json", "weights.safetensors"
 _UNREADABLE = (OSError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
-PER_STAIN = ("offsets_px", "described", "object_diameters_px", "object_contrasts", "backgrounds")
+PER_STAIN = ("offsets_px", "described", "object_diameters_px", "object_contrasts", "backgrounds",
+             "mask_levels")  # fmt: skip
 """Entries of a card that hold one value for each stain, or nothing."""
 
 
@@ -48,6 +49,7 @@ class ModelCard(Settings):
         (), description="per stain: three of four objects stand out of the background by more, camera"
     )
     backgrounds: tuple[float, ...] = Field((), description="per stain: what is dark in training, camera")
+    mask_levels: tuple[float, ...] = Field((), description="per stain learnt as a mask: 1 above this, camera")
     network: UNetSettings = UNetSettings()
     normalisation: Normalisation = Normalisation()
     scales: tuple[StainScale, ...] = Field(description="network units to camera units, one per stain")

@@ -76,8 +76,7 @@ def _pictures(
     theirs: dict[str, RawPlane] = {}
     for stain in names:
         target = known[stain].target
-        comparable = not known[stain].is_probability
-        if truth is not None and name in truth.fields and target in truth.channels and comparable:
+        if truth is not None and name in truth.fields and target in truth.channels:
             theirs[stain] = known[stain].learnt(truth.read(name, str(target)), truth.pixel_size_um)
     cells = predicted.read_labels(name, CELLS) if CELLS in predicted.labels_of(name) else None
     return CompositeRow(

@@ -159,6 +159,7 @@ def fit_model(
         object_diameters_px=pairs.object_diameters_px,
         object_contrasts=pairs.object_contrasts,
         backgrounds=pairs.backgrounds,
+        mask_levels=pairs.mask_levels,
         network=fitted.settings.network,
         scales=scales,
         offsets_px=tuple(stain_offset(fitted, pairs, index) for index in range(len(scales))),

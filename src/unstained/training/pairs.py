@@ -84,6 +84,7 @@ class Pairs:
     validation: tuple[TrainingPlanes, ...]
     scales: tuple[StainScale, ...]
     backgrounds: tuple[float, ...]
+    mask_levels: tuple[float, ...]  # camera units above which a binary target is 1; () for others
     working_scale: float
     normalisation: Normalisation
     object_diameters_px: tuple[float | None, ...]  # one per stain
@@ -164,6 +165,9 @@ def make_pairs(
         light=light if lit else None,
         scales=(StainScale(),) * len(targets) if binary else scales,
         backgrounds=tuple(0.0 if binary else scale.offset for scale in scales),
+        mask_levels=tuple(
+            scale.offset + scale.gain * level for scale, level in zip(scales, levels, strict=True) if binary
+        ),
         normalisation=grid.normalisation,
         working_scale=recipe.zoom,
         object_diameters_px=diameters,
