@@ -22,7 +22,7 @@ from unstained.plates.plate import FieldName, Plate
 from unstained.plates.regions import Region
 from unstained.plates.splitting import Split
 from unstained.prediction.engine import Engine
-from unstained.training.models import Subject, fit_model, grid_for, with_origin
+from unstained.training.models import Subject, fit_model, for_stains, grid_for, with_origin
 from unstained.training.pairs import make_pairs
 from unstained.training.recipes import TrainingSettings
 
@@ -87,7 +87,7 @@ def main() -> None:
         path = arguments.out / f"{case.folder}.zarr"
         plate = import_plate(arguments.data / case.folder, path, sized, overwrite=True)
         found: dict[str, list[float]] = {"nothing": [], "twin": []}
-        begin = load_model_bundle(case.start)
+        begin = for_stains(load_model_bundle(case.start), (case.stain,))
         for seed in range(arguments.seeds):
             settings = TrainingSettings(steps=arguments.steps, seed=seed)
             found["nothing"].append(pcc(trained(plate, case, settings, None), plate, case))
