@@ -2,9 +2,8 @@
 
 Usage: python benchmarks/from_twin.py --data FOLDER --out FOLDER [--steps 200] [--seeds 2]
 hela-rpe1: a strip of A01/0 (a sixth of it) trains, A01/1 is scored, never A01/2; its 0.23 µm per px makes its
-nuclei as large as the twin's, as it states none. cellpainting-brightfield: the left
-quarter of its image trains, the right half is scored; from which model to go on was chosen on the columns between.
-Both arms take the same steps with the same seeds, without validation.
+nuclei as large as the twin's, as it states none. cellpainting-brightfield: the left quarter
+of its image trains, the right half is scored; the model to go on from was chosen on the columns between. Both arms take the same steps with the same seeds, without validation.
 Writes results/from-twin-<set>-<stain>.json.
 """
 
@@ -83,7 +82,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", default="", help="a set's name, or SET-STAIN; default: all")
     arguments = parser.parse_args()
-    for case in (case for case in CASES if arguments.only in ("", case.folder, f"{case.folder}-{case.stain}")):
+    wanted = arguments.only
+    for case in CASES:
+        if wanted not in ("", case.folder, f"{case.folder}-{case.stain}"):
+            continue
         sized = ImportSettings(pixel_size_um=case.pixel_size_um)
         path = arguments.out / f"{case.folder}.zarr"
         plate = import_plate(arguments.data / case.folder, path, sized, overwrite=True)
