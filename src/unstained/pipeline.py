@@ -196,8 +196,8 @@ def measure(
     """Segment and measure every stain of a predicted plate; labels and object tables go into it.
 
     Gives the tables `objects`, `fields` and `wells`, of several stains also `cells` and `cells_by_well`, and
-    writes them to `out` where one is given; for that, a
-    plate that is measured already isn't measured again, unless `overwrite` says so.
+    writes them to `out` where one is given; for that, a plate that is measured already isn't measured again,
+    unless `overwrite` says so.
     """
     if out is not None:
         refuse_output(out, overwrite)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unstained.networks.normalisation import Normalisation
 from unstained.training.crops import TrainingPlanes
-from unstained.training.models import stain_offset
+from unstained.training.models import is_to_be_calibrated, stain_offset
 from unstained.training.pairs import Pairs
 from unstained.training.recipes import TrainingSettings
 
@@ -71,3 +71,11 @@ def test_a_dead_network_has_no_offset(value: float) -> None:
     held_out = region(0, (2, 2))
     dead = TrainingPlanes.from_arrays(np.full(held_out.shape, value, np.float32), held_out.stained.numpy())
     assert offset([], [dead]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "fitted"),
+    [("mse+pooled_pearson", True), ("pearson", True), ("bce", False), ("asymmetric5+gradient", False)],
+)
+def test_units_are_fitted_unless_a_loss_means_them_otherwise(loss: str, fitted: bool) -> None:
+    assert is_to_be_calibrated(loss) is fitted

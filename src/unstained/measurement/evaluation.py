@@ -46,6 +46,7 @@ class EvaluationSettings(Settings):
 
 AS_THE_MODEL_SAYS = EvaluationSettings()
 
+
 @dataclass(frozen=True)
 class Sides:
     """The two plates, and which channel of each is compared."""

@@ -21,7 +21,7 @@ RELIEF = 0.3
 """Strength from which an image counts as relief."""
 
 RELIEF_PX_UM = 0.375
-"""Pixels on which relief shows its direction; on the twin at 0.65 µm two of eighteen were turned round."""
+"""Pixels on which relief shows its direction; at 0.65 µm some fields of the twin were turned round."""
 
 CERTAIN_DEG = 15.0
 """Standard error up to which a field's own direction counts before that of the training fields."""

@@ -18,6 +18,7 @@ CELLS = NucleiSettings(fixed=True, texture=0.0, level=0.25)
 
 
 RESERVED = ("cells", "nucleus")
+"""What tables of composites call cells and their nuclei."""
 
 
 class Stain(Settings):

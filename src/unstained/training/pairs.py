@@ -62,14 +62,12 @@ class Grid:
         if self.scale is not None:
             return self.scale
         if self.known_px:
-            pairs = zip(self.known_px, diameters_px, strict=True)
-            scales = [known_px / diameter_px for known_px, diameter_px in pairs if known_px and diameter_px]
+            both = zip(self.known_px, diameters_px, strict=True)
+            scales = [known_px / diameter_px for known_px, diameter_px in both if known_px and diameter_px]
             return min(1.0, float(np.median(scales))) if scales else 1.0
         return max(
-            (
-                min(1.0, self._working_px(stain) / diameter_px) if diameter_px else 1.0
-                for diameter_px, stain in zip(diameters_px, stains, strict=True)
-            ),
+            min(1.0, self._working_px(stain) / diameter_px) if diameter_px else 1.0
+            for diameter_px, stain in zip(diameters_px, stains, strict=True)
         )
 
     def _working_px(self, stain: Stain) -> float:
