@@ -42,7 +42,7 @@ def cells_of(
 
 
 def both_sides(
-    truth: Plate, plates: Mapping[str, Plate], known: Mapping[str, KnownStain], name: FieldName
+    truth: Plate, predicted: Plate, known: Mapping[str, KnownStain], name: FieldName
 ) -> list[pd.DataFrame]:
     """Give the cells of a field from the real and from the predicted stains."""
     size_um = truth.pixel_size_um
@@ -50,7 +50,7 @@ def both_sides(
         stain: np.asarray(known[stain].learnt(truth.read(name, channel), size_um), dtype=np.float32)
         for stain, channel in CHANNELS.items()
     }
-    ours = {stain: plate.read(name, stain) for stain, plate in plates.items()}
+    ours = {stain: predicted.read(name, stain) for stain in CHANNELS}
     return [
         cells_of(planes, known, size_um, predicted=planes is ours).assign(well=name.well)
         for planes in (real, ours)
@@ -63,9 +63,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of four_stains.py")
     chosen = parser.parse_args()
     truth = plate_of(chosen.out, "test")
-    plates = {stain: open_plate(chosen.out / f"scored-{stain}-0.zarr") for stain in CHANNELS}
-    known = {stain: known_stain(plate, stain) for stain, plate in plates.items()}
-    sides = zip(*(both_sides(truth, plates, known, name) for name in truth.fields), strict=True)
+    predicted = open_plate(chosen.out / "scored-shared-0.zarr")
+    known = {stain: known_stain(predicted, stain) for stain in CHANNELS}
+    sides = zip(*(both_sides(truth, predicted, known, name) for name in truth.fields), strict=True)
     real, ours = (cells_by_well(pd.concat(tables, ignore_index=True), truth.wells) for tables in sides)
     for measure, title in MEASURES.items():
         found = agreement(

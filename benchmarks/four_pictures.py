@@ -1,4 +1,4 @@
-"""Draw what the four models of the twin make of held-out fields, for the docs, and how plain training fails.
+"""Draw what the network for four stains makes of held-out fields, for the docs, and how plain training fails.
 
 Usage: python benchmarks/four_pictures.py --out work/four (after four_stains.py)
 """
@@ -49,7 +49,7 @@ def main() -> None:
         draw(above[0], light, limits_of(light, 0.5, 99.5), f"DIC, {name} (all simulated)")
         for column, stain in enumerate(CHANNELS, start=1):
             real = real_of(plate, name, stain)
-            ours = open_plate(chosen.out / f"scored-{stain}-0.zarr").read(name, stain)
+            ours = open_plate(chosen.out / "scored-shared-0.zarr").read(name, stain)
             limits = limits_of(real, 1.0, 99.8)
             draw(above[column], real, limits, f"{stain}, real")
             draw(below[column], ours, limits, f"{stain}, predicted")

@@ -50,8 +50,8 @@ WHOLE = (0, 2048)
 HELA = (strip("A01", 0, WHOLE, (0, 340)), strip("A01", 1, WHOLE, WHOLE))
 PAINTING = (strip("C03", 0, (0, 1080), (0, 270)), strip("C03", 0, (0, 1080), (540, 1080)))
 CASES = (
-    Case("hela-rpe1", 0.23, "TL", "DNA", "nuclei", "cho-nuclei", *HELA),
-    Case("cellpainting-brightfield", None, "BF", "DNA", "nuclei", "cho-nuclei", *PAINTING),
+    Case("hela-rpe1", 0.23, "TL", "DNA", "nuclei", "cho-four", *HELA),
+    Case("cellpainting-brightfield", None, "BF", "DNA", "nuclei", "cho-four", *PAINTING),
     Case("cellpainting-brightfield", None, "BF", "ER", "er", "cho-brightfield", *PAINTING),
 )
 

@@ -103,15 +103,13 @@ def test_the_source_is_never_written(tmp_path, monkeypatch):
 
 
 def test_the_simulated_plate_is_labelled_with_four_stains_and_every_figure_says_so(tmp_path, monkeypatch):
-    stains = dict(zip(demo.CHO_MODELS, ("nuclei", "er", "golgi", "gfp"), strict=True))
-
     def untrained(name: str) -> Labeller:
         card = ModelCard(
-            name=name, stains=(stains[name],), input="DIC", targets=(f"{stains[name]}".upper(),),
-            scales=(StainScale(offset=100, gain=500),), network=UNetSettings(width=2, depth=2),
-            object_diameters_px=(30.0,), object_contrasts=(100.0,), pixel_size_um=0.325, simulated=True,
+            name=name, stains=("nuclei", "er", "golgi", "gfp"), input="DIC",
+            targets=("DNA", "ER", "GOLGI", "GFP"), scales=4 * (StainScale(offset=100, gain=500),),
+            network=UNetSettings(width=2, depth=2, outputs=4), object_diameters_px=4 * (30.0,),
+            object_contrasts=4 * (100.0,), pixel_size_um=0.325, simulated=True,
         )  # fmt: skip
-        card = card.model_copy(update={"targets": ("DNA",)}) if stains[name] == "nuclei" else card
         return Labeller(Model(card, UNet(card.network).eval()))
 
     monkeypatch.setattr(demo, "load_model", untrained)

@@ -34,7 +34,7 @@ LICENCE, ATTRIBUTION = "MIT", "images: cell-AAP, Anish Virdi"
 
 
 CHO = TwinSettings(wells=24, fields=1, clones=6, days=(0.0, 30.0, 60.0, 90.0), seed=7)
-CHO_MODELS = ("cho-nuclei", "cho-er", "cho-golgi", "cho-gfp")
+CHO_MODEL = "cho-four"
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,15 @@ def demo(
 def demo_cho(out: Path, *, overwrite: bool = False, telling: Telling = SILENT) -> Demo:
     """Simulate a plate of CHO clones, predict its four stains, measure, evaluate and report.
 
-    The bundled models learnt from other simulated clones and wells; all that is shown is simulated.
+    The bundled model learnt from other simulated clones and wells; all that is shown is simulated.
     """
-    labellers = [load_model(name) for name in CHO_MODELS]
+    labeller = load_model(CHO_MODEL)
     asked = {"plate": "cho", "twin": CHO.model_dump(mode="json")}
     begin_folder(out, asked, overwrite=overwrite)
     origin = "a simulated plate (unstained twin)"
     telling.note(f"images: {origin}: {CHO.clone_count} clones, days 0 to 90; nothing in it is real")
     plate = simulate(out / "cho.zarr", CHO, overwrite=True, telling=telling)
-    predicted = predict(plate, labellers, out / "predicted.zarr", overwrite=True, telling=telling)
+    predicted = predict(plate, [labeller], out / "predicted.zarr", overwrite=True, telling=telling)
     return _reported(plate, predicted, out, asked, origin, telling)
 
 

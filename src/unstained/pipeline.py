@@ -21,6 +21,7 @@ from unstained.plates.importing import ImportSettings, import_plate
 from unstained.plates.overlaps import common_ground
 from unstained.plates.plate import Plate, open_plate
 from unstained.plates.splitting import Split, split_plate
+from unstained.prediction.calibration import with_likely_spots
 from unstained.prediction.labeller import Labeller
 from unstained.prediction.plates import PlateSettings, predict_plate
 from unstained.prediction.verdicts import advice, caution_simulated
@@ -117,7 +118,7 @@ def train(
     model, _ = fit_model(
         subject, pairs, settings, start=begin, folder=unfinished, tell=telling.progress, **devices
     )
-    model = with_origin(model, plate, split, pairs)
+    model = with_likely_spots(with_origin(model, plate, split, pairs), plate, split)
     model = Model(model.card, model.network, {**model.extras, RUN: to_json(record)})
     _keep(model, out, unfinished, overwrite=overwrite)
     return model

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from unstained.errors import BadSettings
 from unstained.segmentation.nuclei import NucleiSettings
 from unstained.segmentation.recipes import segment, typical_diameter, usual_contrast, with_likely
-from unstained.segmentation.spots import SpotSettings, segment_spots, white_top_hat
+from unstained.segmentation.spots import SpotSettings, likely_spots, segment_spots, white_top_hat
 
 PIXEL_UM = 0.25
 APART = [(40, 40), (40, 120), (100, 60), (140, 140), (160, 30)]
@@ -97,3 +97,36 @@ def test_cells_that_leave_no_gap_are_not_taken_for_background():
 def test_a_threshold_needs_a_background_to_stand_on():
     with pytest.raises(BadSettings, match="go together"):
         NucleiSettings().updated(threshold=3.0)
+
+
+def test_rings_around_spots_are_cut_down_to_as_much_and_as_many_as_there_are():
+    # what a network gives that knows cells, but not on which side of a nucleus the Golgi lies
+    real = spots(APART, haze=0)
+    y, x = np.mgrid[:200, :200]
+    rings = np.full((200, 200), 100.0)
+    for top, left in APART:
+        radius = np.hypot(y - top, x - left)
+        angle = np.arctan2(y - top, x - left)
+        rings += 200 * np.exp(-(((radius - 14) / 3) ** 2)) * (1 + 0.5 * np.cos(angle))
+    rings += np.random.default_rng(1).normal(0, 2, rings.shape)
+    rings = rings.astype(np.float32)
+
+    def found(plane, settings):
+        labels = segment_spots(plane, pixel_size_um=PIXEL_UM, settings=settings)
+        return (labels > 0).sum(), labels.max()
+
+    recipe = SpotSettings()
+    area, number = found(real, recipe)
+    assert found(rings, recipe)[0] > 2 * area
+    likely = likely_spots([rings], [real], recipe, PIXEL_UM)
+    fitted_area, fitted_number = found(rings, likely)
+    assert fitted_area == pytest.approx(area, rel=0.1)
+    assert fitted_number == number == len(APART)
+    assert likely.updated(level=recipe.level, join_um=recipe.join_um) == recipe
+
+
+def test_spots_predicted_as_they_are_keep_their_recipe():
+    plane = spots(APART)
+    assert likely_spots([plane], [plane], SpotSettings(), PIXEL_UM) == SpotSettings()
+    empty = np.full_like(plane, 7)
+    assert likely_spots([plane], [empty], SpotSettings(), PIXEL_UM) == SpotSettings()

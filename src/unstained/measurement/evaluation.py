@@ -59,10 +59,9 @@ class Sides:
     settings: EvaluationSettings
     known: KnownStain
     recipe: Recipe
-    least_contrast: float = 0.0  # of predicted objects; an unlikely one is predicted faint
 
     def read(self, name: FieldName) -> FieldPlanes:
-        """Read one field and segment both sides with the same settings but for `least_contrast`."""
+        """Read one field and segment both sides, of the predicted one what is likely there."""
         predicted, real = self.predicted.read(name, self.stain), self.truth.read(name, self.target)
         if predicted.shape != real.shape:
             raise BadInput(
@@ -75,8 +74,7 @@ class Sides:
             labels = self.truth.read_labels(name, self.settings.annotated)
         else:
             labels = self.segment(target, self.recipe)
-        least = max(self.recipe.least_contrast, self.least_contrast)
-        likely = with_likely(self.recipe, least_contrast=least)
+        likely = self.known.likely(self.recipe) if self.settings.objects is None else self.recipe
         return FieldPlanes(predicted, real, target, light, self.segment(predicted, likely), labels)
 
     def pair(self, region: Region) -> tuple[RawPlane, RawPlane]:
@@ -158,7 +156,7 @@ def _sides(
     if settings.objects is not None:
         return Sides(predicted, truth, stain, target, light, settings, known, settings.objects)
     recipe = known.recipe(truth.pixel_size_um, predicted=False)
-    return Sides(predicted, truth, stain, target, light, settings, known, recipe, known.least_contrast)
+    return Sides(predicted, truth, stain, target, light, settings, known, recipe)
 
 
 def _sized(sides: Sides, selection: Selection) -> Sides:

@@ -32,6 +32,7 @@ class KnownStain:
     contrast: float | None = None  # of a faint object, camera units
     background: float | None = None  # camera units
     mask_level: float | None = None  # camera units above which it was learnt as 1
+    likely_spots: SpotSettings | None = None  # how predicted spots are found
 
     def learnt(self, real: RawPlane, pixel_size_um: float | None) -> RawPlane:
         """Make of a real stain (Y X) what the model learnt of it; the very plane where that is all."""
@@ -39,16 +40,17 @@ class KnownStain:
         target = real if recipe.is_recorded else make_target(real, recipe, pixel_size_um=pixel_size_um)
         return target if self.mask_level is None else (target > self.mask_level).astype(np.float32)
 
-    @property
-    def least_contrast(self) -> float:
-        """How far a predicted object stands out of its background at least, camera units.
+    def likely(self, recipe: Recipe) -> Recipe:
+        """Make of a recipe for the real stain one that finds in the predicted stain what is likely there.
 
         A network that is unsure predicts the mean of what may be there, so half the brightness says "as
         likely as not". The measure is what three of four real objects of the training stain exceed. Spots are
-        so small that hardly one is likelier than not at any place: they are found where they are likeliest.
+        so small that hardly one is likelier than not at any place: they are found where they are likeliest,
+        as many as training showed there to be.
         """
-        spots = isinstance(self.stain.objects, SpotSettings)
-        return 0.0 if spots else LIKELY * (self.contrast or 0.0)
+        if isinstance(recipe, SpotSettings):
+            return self.likely_spots or recipe
+        return with_likely(recipe, least_contrast=max(recipe.least_contrast, LIKELY * (self.contrast or 0.0)))
 
     def diameter_um(self, pixel_size_um: float | None) -> float | None:
         """Typical object in µm; its pixels count as those of a plate where either pixel size is unknown."""
@@ -59,10 +61,9 @@ class KnownStain:
 
     def recipe(self, pixel_size_um: float | None, *, predicted: bool) -> Recipe:
         """Say how objects are found, in all fields alike; in the `predicted` stain only the likely ones."""
-        least = self.least_contrast if predicted else None
-        recipe = with_likely(
-            self.stain.objects, diameter_um=self.diameter_um(pixel_size_um), least_contrast=least
-        )
+        recipe = with_likely(self.stain.objects, diameter_um=self.diameter_um(pixel_size_um))
+        if predicted:
+            recipe = self.likely(recipe)
         if self.contrast is None or self.background is None:
             return recipe
         if isinstance(recipe, NucleiSettings) and recipe.fixed:
@@ -73,6 +74,7 @@ class KnownStain:
 def known_stain(predicted: Plate, name: str) -> KnownStain:
     """Collect what a predicted plate tells of one of its stains."""
     card = model_card(predicted, name)
+    spots = _of_stain(card, "likely_spots", name)
     described = _of_stain(card, "described", name)
     if described is None:  # of older or other makers' cards: learnt as recorded
         stain = find_stain(name).updated(target=Target())
@@ -86,6 +88,7 @@ def known_stain(predicted: Plate, name: str) -> KnownStain:
         contrast=_of_stain(card, "object_contrasts", name),
         background=_of_stain(card, "backgrounds", name),
         mask_level=_of_stain(card, "mask_levels", name),
+        likely_spots=None if spots is None else SpotSettings.checked(spots, "model.json"),
     )
 
 

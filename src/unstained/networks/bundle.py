@@ -17,6 +17,7 @@ from safetensors.torch import load, save
 from unstained.errors import BadModel, ModelNotFound, OutputFailed, refuse_existing
 from unstained.networks.normalisation import Normalisation, StainScale
 from unstained.networks.unet import UNet, UNetSettings
+from unstained.segmentation.spots import SpotSettings
 from unstained.settings import Settings
 from unstained.stains.catalogue import Stain
 from unstained.version import __version__
@@ -26,7 +27,7 @@ _UNREADABLE = (OSError, EOFError, NotImplementedError, RuntimeError, zipfile.Bad
 
 
 PER_STAIN = ("offsets_px", "described", "object_diameters_px", "object_contrasts", "backgrounds",
-             "mask_levels")  # fmt: skip
+             "mask_levels", "likely_spots")  # fmt: skip
 """Entries of a card that hold one value for each stain, or nothing."""
 
 
@@ -50,6 +51,9 @@ class ModelCard(Settings):
     )
     backgrounds: tuple[float, ...] = Field((), description="per stain: what is dark in training, camera")
     mask_levels: tuple[float, ...] = Field((), description="per stain learnt as a mask: 1 above this, camera")
+    likely_spots: tuple[SpotSettings | None, ...] = Field(
+        (), description="per stain of spots: how predicted ones are found; null = as in the real stain"
+    )
     network: UNetSettings = UNetSettings()
     normalisation: Normalisation = Normalisation()
     scales: tuple[StainScale, ...] = Field(description="network units to camera units, one per stain")

@@ -1,5 +1,6 @@
 """Find small bright structures in haze, such as Golgi stacks: top-hat, threshold, near ones joined."""
 
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -27,6 +28,15 @@ class SpotSettings(Settings):
 
 
 DEFAULT = SpotSettings()
+
+HIGHEST_LEVEL = 16.0
+"""Spots of a plane are brighter than this multiple of its own threshold only by chance."""
+
+FARTHEST_JOIN = 4.0
+"""What is farther apart than this multiple of the recipe's own distance isn't one object."""
+
+HALVINGS = 8
+"""Rounds in which a setting is found to a hundredth of its range."""
 
 
 def segment_spots(
@@ -69,3 +79,43 @@ def white_top_hat(plane: Plane, radius_px: float) -> Plane:
     """Give what an opening with a disc takes away of a plane (Y X): bright structures narrower than it."""
     left: Plane = plane - grey_opening(plane, footprint=disk(max(1, round(radius_px))), mode="nearest")
     return left
+
+
+def likely_spots(
+    predicted: Sequence[Plane], real: Sequence[Plane], settings: SpotSettings, pixel_size_um: float | None
+) -> SpotSettings:
+    """Set `level` and `join_um` so that predicted planes (Y X) show as much and as many as the real ones.
+
+    A network that can't tell where spots lie predicts the mean of what may be there: wide, faint rings where
+    there are small bright stacks. Threshold and joining of the real stain then find too much and too many.
+    Settings stay as they are where there are no real spots.
+    """
+
+    def found(planes: Sequence[Plane], recipe: SpotSettings) -> tuple[int, int]:
+        labels = [segment_spots(plane, pixel_size_um=pixel_size_um, settings=recipe) for plane in planes]
+        return sum(int((each > 0).sum()) for each in labels), sum(int(each.max()) for each in labels)
+
+    area, number = found(real, settings)
+    if not number:
+        return settings
+    level = _where_it_falls_to(
+        area, lambda value: found(predicted, settings.updated(level=value))[0], settings.level, HIGHEST_LEVEL
+    )
+    narrow = settings.updated(level=level)
+    join_um = _where_it_falls_to(
+        number,
+        lambda value: found(predicted, narrow.updated(join_um=value))[1],
+        settings.join_um,
+        FARTHEST_JOIN * settings.join_um,
+    )
+    return narrow.updated(join_um=join_um)
+
+
+def _where_it_falls_to(goal: float, falling: Callable[[float], float], low: float, high: float) -> float:
+    """Find where a falling function meets a goal between two positive values; `low` where it starts below."""
+    if low <= 0 or falling(low) <= goal:
+        return low
+    for _ in range(HALVINGS):
+        middle = float(np.sqrt(low * high))
+        low, high = (middle, high) if falling(middle) > goal else (low, middle)
+    return round(float(np.sqrt(low * high)), 3)
