@@ -10,7 +10,7 @@ PIP := PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install -qq -
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest
 DESCRIBED := pyproject.toml constraints.txt src/unstained/version.py
 
-.PHONY: help venv demo test test-fast lint results docs bench clean
+.PHONY: help venv demo test test-fast lint results docs bench clean studies
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make test       all tests; make test-fast leaves the slow ones out"
 	@echo "make lint       ruff, mypy --strict, import order"
 	@echo "make results    docs/results.md from results/*.json;  make docs  docs/commands.md from the commands"
+	@echo "make studies    the thesis' questions, answered on a simulated plate (hours; stopped, it goes on)"
 	@echo "make bench      list what can be measured;  make clean  remove .venv and caches"
 	@echo "TORCH=cpu       take PyTorch's CPU build (a tenth of the download; for machines without an NVIDIA GPU)"
 
@@ -40,6 +41,23 @@ results: $(VENV)/.installed
 
 docs: $(VENV)/.installed
 	$(PY) docs/commands_page.py
+
+# The two halves run side by side and share what they train in $(STUDIES)/cache; stopped, it goes on.
+STUDIES ?= studies
+STUDY = OMP_NUM_THREADS=1 $(PY) -m unstained study
+FIRST := downstream scale composites tiling background
+SECOND := losses gfp split phenotypes recipes
+
+studies: $(VENV)/.installed
+	test -e $(STUDIES)/plate.zarr/zarr.json || $(PY) -m unstained twin --out $(STUDIES)/plate.zarr \
+		--wells 80 --fields 2 --days 0,60 --seed 303 --overwrite
+	$(MAKE) -j2 studies-first studies-second
+	$(PY) docs/studies_page.py $(STUDIES)
+
+studies-first: ; @$(foreach name,$(FIRST),$(call one_study,$(name)))
+studies-second: ; @$(foreach name,$(SECOND),$(call one_study,$(name)))
+
+one_study = $(STUDY) $(1) $(STUDIES)/plate.zarr --input DIC --out $(STUDIES)/$(1) --precision bf16 --overwrite || exit 1;
 
 bench:
 	@echo "each writes results/<id>.json; run one with: $(PY) benchmarks/NAME.py"

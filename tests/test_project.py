@@ -24,7 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 ORDER = (
     "version", "errors", "settings", "arrays",
     "plates", "provenance", "imaging", "twin", "segmentation", "stains", "networks", "training",
-    "prediction", "measurement", "trust", "ranking", "studies", "report", "cost", "pipeline", "demo",
+    "prediction", "measurement", "trust", "ranking", "report", "studies", "cost", "pipeline", "demo",
     "exchange",
 )  # fmt: skip
 """Earlier never imports later; the table of ARCHITECTURE.md."""

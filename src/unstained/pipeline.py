@@ -39,7 +39,9 @@ from unstained.provenance import (
     write_json,
 )
 from unstained.report.page import write_report
-from unstained.studies.split import SplitStudy, study_split
+from unstained.studies.catalogue import find_study
+from unstained.studies.study import Study, framed, write_study
+from unstained.studies.workbench import Workbench
 from unstained.training.fitting import Progress
 from unstained.training.losses import named_loss
 from unstained.training.models import Subject, fit_model, for_stains, grid_for, with_origin
@@ -296,19 +298,27 @@ def screen(
     return predicted
 
 
-def study_splits(
-    plate: Plate, plan: Plan, out: Path, *, telling: Telling = SILENT, overwrite: bool = False
-) -> SplitStudy:
-    """Measure how much a split by crops flatters on a plate; writes `out/split.json`."""
+def study(
+    name: str, bench: Workbench, out: Path, *, overwrite: bool = False
+) -> Study:
+    """Answer one question of method on a plate with truth; writes `out/study.json`, tables and figures.
+
+    What is trained and scored is kept in the workbench's folder; interrupted, the same call goes on.
+
+    Raises
+    ------
+    BadInput, OutputExists
+        No study of that name, or the plate lacks what it needs.
+    """
+    kind = find_study(name)
     refuse_output(out, overwrite)
-    subject, settings = plan.subject, plan.settings
-    _need_channels(plate, *subject.channels)
-    honest = split_for(plate, subject.input, plan.held_out, settings.seed)
-    found = study_split(plate, subject, settings, honest, telling.progress)
-    inputs = {"plate": plate_record(plate, *subject.channels)}
-    asked = settings.model_dump(mode="json")
-    with results_folder(out, "study split", asked, inputs, overwrite=overwrite):
-        write_json(out / "split.json", found.model_dump(mode="json"))
+    _need_channels(bench.plate, bench.input, *bench.targets.values())
+    answer = kind.run(bench)
+    found = framed(name, kind.title, bench, answer)
+    inputs = {"plate": plate_record(bench.plate, bench.input, *bench.targets.values())}
+    asked = {"steps": bench.steps, "seeds": list(bench.seeds), "test": bench.test}
+    with results_folder(out, f"study {name}", asked, inputs, overwrite=overwrite):
+        write_study(out, found, answer.figures)
     return found
 
 

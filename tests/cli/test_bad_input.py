@@ -214,13 +214,13 @@ def commands_with_output(plate, images, model, predicted):
         "report": ("report", predicted),
         "screen": ("screen", plate, "--model", model),
         "demo": ("demo", "--train"),
-        "study split": ("study", "split", plate, "--input", "TL", "--target", "DNA"),
+        "study": ("study", "split", plate, "--input", "TL", "--target", "DNA"),
     }
 
 
 COMMANDS = (
     "import", "predict", "predict an image", "train", "measure", "evaluate", "report", "screen", "demo",
-    "study split",
+    "study",
 )  # fmt: skip
 
 

@@ -16,15 +16,13 @@ HEAVY = {"torch", "ngio", "zarr", "pandas", "lightning", "skimage", "pydantic", 
 
 
 def commands() -> dict[str, object]:
-    top = typer.main.get_command(app).commands
-    studies = {f"study {name}": each for name, each in top["study"].commands.items()}
-    return {name: each for name, each in top.items() if name != "study"} | studies
+    return typer.main.get_command(app).commands
 
 
 def test_the_commands_of_the_path_are_there_in_its_order():
     assert list(commands()) == [
         "demo", "screen", "sample", "twin", "import", "check", "models", "train", "predict", "measure",
-        "evaluate", "report", "study split",
+        "evaluate", "report", "study",
     ]  # fmt: skip
 
 

@@ -18,9 +18,9 @@ app = typer.Typer(
 for command in (
     stories.demo, stories.screen, data.sample, data.twin, data.import_, data.check,
     models.models, models.train, results.predict, results.measure, results.evaluate, results.report,
+    study.study,
 ):  # fmt: skip
     app.command(command.__name__.rstrip("_"))(command)
-app.add_typer(study.app, name="study")
 
 
 def _show_version(wanted: bool) -> None:

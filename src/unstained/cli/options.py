@@ -58,7 +58,7 @@ def _stage_settings(command: str) -> set[str]:
         from unstained.twin.wells import TwinSettings
 
         return set(TwinSettings.model_fields)
-    if command not in ("train", "split"):
+    if command != "train":
         return set()
     from unstained.training.recipes import TrainingSettings
 

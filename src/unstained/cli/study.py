@@ -5,54 +5,72 @@ from typing import Annotated
 
 import typer
 
-from unstained.cli.options import Json, Overwrite, PlateArgument, SettingsFile, further_settings, named, place
+from unstained.cli.options import Json, Overwrite, SettingsFile, Stains, named, place
 from unstained.cli.task import task
 
-app = typer.Typer(no_args_is_help=True, help="Measure a question of method on a plate with truth.")
 
-
-@app.callback()
-def top() -> None:
-    """Measure a question of method on a plate with truth."""
-
-
-@app.command()
-def split(
-    context: typer.Context,
-    plate: PlateArgument,
-    input: Annotated[str, typer.Option("--input", metavar="CHANNEL", help="The label-free channel.")],
-    target: Annotated[str, typer.Option(metavar="CHANNEL", help="The stained channel.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for split.json.")],
-    stain: Annotated[str, typer.Option(metavar="NAME", help="What is learnt.")] = "stain",
+def study(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which one; `list` lists them.")],
+    plate: Annotated[str | None, typer.Argument(metavar="P.zarr", help="A plate with real stains.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for tables and figures.")] = None,
+    input: Annotated[
+        str | None, typer.Option("--input", metavar="CHANNEL", help="The label-free channel.")
+    ] = None,
+    stain: Annotated[
+        str | None, typer.Option(metavar="NAME,…", help="Stains to study [default: all that are known].")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="CHANNEL,…", help="Each stain's channel [default: known by its name]."),
+    ] = None,
     test: Annotated[
         str | None, typer.Option(metavar="A03,A01/2", help="Wells or fields held out [default: chosen].")
     ] = None,
-    steps: Annotated[int, typer.Option(metavar="N", help="Steps of each of the two trainings.")] = 500,
-    seed: Annotated[int, typer.Option(metavar="S", help="Start of all chance.")] = 0,
+    steps: Annotated[int, typer.Option(metavar="N", help="Steps of a training.")] = 400,
+    seeds: Annotated[int, typer.Option(metavar="N", help="So many trainings of each kind.")] = 2,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keeps what is trained [default: beside --out].")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="32, bf16 or 16.")] = "32",
+    stains: Stains = None,
     overwrite: Overwrite = False,
     settings: SettingsFile = None,
     json: Json = False,
 ) -> None:
-    """Train twice, on a split by crops and on an honest one, and score both: how much do crops flatter.
+    """Answer a question of method on a plate with truth: tables, figures, sentences.
 
-    Example: unstained study split plate.zarr --input TL --target DNA --out split-study --steps 1000
+    Models are kept and shared between studies; interrupted, the same command goes on.
+
+    Example: unstained study losses cho.zarr --input DIC --out studies/losses
     """
-    with task("study split", json=json) as told:
-        from unstained import pipeline
-        from unstained.cli.models import training_settings
-        from unstained.plates.plate import open_plate
-        from unstained.training.models import Subject
+    with task("study", json=json) as told:
+        from unstained.studies.catalogue import STUDIES, find_study
 
-        plan = pipeline.Plan(
-            Subject("split-study", input, {stain: target}),
-            training_settings("default", {"steps": steps, "seed": seed, **further_settings(context)}),
-            pipeline.HeldOut(named(test)),
-        )
-        found = pipeline.study_splits(
-            open_plate(place(plate)), plan, out, telling=told.telling(), overwrite=overwrite
-        )
-        for kind, scored in (("by crops", found.naive), (f"honest, by {found.honest_level}", found.honest)):
-            pcc = "–" if scored.pcc is None else f"{scored.pcc:.3f}"
-            told.say(f"split {kind}: PCC {pcc}, tested on {scored.test} regions")
-        told.say(f"wrote {out / 'split.json'}")
-        told.found(out=out, **found.model_dump(mode="json"))
+        if name == "list":
+            for known, kind in STUDIES.items():
+                told.say(f"{known}: {kind.title}")
+            told.found(studies=list(STUDIES))
+            return
+        from unstained import pipeline
+        from unstained.cli.models import lightning_devices, targets_of
+        from unstained.errors import BadSettings
+        from unstained.plates.plate import open_plate
+        from unstained.stains.catalogue import stains_in
+        from unstained.studies.workbench import Workbench
+
+        find_study(name)
+        if plate is None or out is None or input is None:
+            raise BadSettings(f"study {name}", "name a plate, --input and --out")
+        opened = open_plate(place(plate))
+        asked = stain or ",".join(stains_in(opened.channels))
+        targets, known_stains = targets_of(asked, target, opened.channels, stains)
+        bench = Workbench(
+            opened, input, targets, known_stains, cache or out.parent / "cache",
+            test=named(test), steps=steps, seeds=tuple(range(seeds)), tell=told.telling().note,
+            devices=lightning_devices("auto", "1", precision),
+        )  # fmt: skip
+        found = pipeline.study(name, bench, out, overwrite=overwrite)
+        for sentence in found.findings:
+            told.say(sentence)
+        told.say(f"wrote {out}")
+        told.found(out=out, **found.model_dump(mode="json", by_alias=True))

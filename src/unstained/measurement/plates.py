@@ -1,10 +1,13 @@
 """Segment and measure a predicted plate, a field at a time: labels and objects go into it, sums come out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from unstained.errors import OutputExists
+from unstained.arrays import Labels, Plane
+from unstained.errors import BadInput, MissingChannel, OutputExists
 from unstained.measurement.composites import BODY, NUCLEI, cell_table, cells_by_well, find_cells
 from unstained.measurement.known import KnownStain, known_stain
 from unstained.measurement.objects import measure_objects
@@ -41,67 +44,118 @@ def measure_plate(
     settings = {
         stain: each.recipe(predicted.pixel_size_um, predicted=True) for stain, each in known.items()
     }
-    kinds = _kinds(predicted)
+    kinds = _kinds(predicted.channels)
     found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in kinds}
     for index, name in enumerate(predicted.fields, start=1):
-        for stain in settings:
-            found[stain].append(_measure_field(predicted, name, known[stain], settings[stain]))
-        if CELLS in kinds:
-            found[CELLS].append(_measure_cells(predicted, name, known))
+        planes = {stain: predicted.read(name, stain) for stain in predicted.channels}
+        field = _measured(planes, known, settings, predicted.pixel_size_um)
+        for kind in kinds:
+            predicted.write_labels(name, kind, field.labels[kind])
+            predicted.write_table(name, kind, field.tables[kind])
+            found[kind].append(field.tables[kind])
         if progress is not None:
             progress(index, len(predicted.fields))
     done = {stain: each.model_dump(mode="json") for stain, each in settings.items()}
     predicted.update_info(**{MEASURED: done, CELLS: CELLS in kinds})
-    return _tables(predicted, found)
+    return _tables(predicted, predicted.fields, found)
+
+
+def measure_real(
+    truth: Plate, predicted: Plate, *, progress: Callable[[int, int], None] | None = None
+) -> Tables:
+    """Measure the real stains of a plate as those of `predicted` are measured; gives the same tables.
+
+    A real stain is taken as the model learnt it (`KnownStain.learnt`), and its objects are found as its
+    recipe says for the real stain. Only fields of both plates are measured; nothing is stored.
+
+    Raises
+    ------
+    MissingChannel
+        A predicted stain has no real one in `truth`.
+    BadInput
+        The plates have no field in common.
+    """
+    known = {stain: known_stain(predicted, stain) for stain in predicted.channels}
+    for each in known.values():
+        if each.target not in truth.channels:
+            raise MissingChannel(str(each.target), str(truth.path), truth.channels)
+    fields = tuple(name for name in predicted.fields if name in set(truth.fields))
+    if not fields:
+        raise BadInput(f"{truth.path} and {predicted.path} have no field in common")
+    size_um = truth.pixel_size_um
+    recipes = {stain: each.recipe(size_um, predicted=False) for stain, each in known.items()}
+    found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in _kinds(predicted.channels)}
+    for index, name in enumerate(fields, start=1):
+        planes = {
+            stain: np.asarray(each.learnt(truth.read(name, str(each.target)), size_um), dtype=np.float32)
+            for stain, each in known.items()
+        }
+        for kind, table in _measured(planes, known, recipes, size_um).tables.items():
+            found[kind].append(table)
+        if progress is not None:
+            progress(index, len(fields))
+    return _tables(predicted, fields, found)
 
 
 def stored_tables(predicted: Plate) -> Tables | None:
     """Give the tables of a plate that is measured already; None where it isn't."""
     if MEASURED not in predicted.info:
         return None
-    kinds = [kind for kind in _kinds(predicted) if kind != CELLS or predicted.info.get(CELLS)]
+    kinds = [kind for kind in _kinds(predicted.channels) if kind != CELLS or predicted.info.get(CELLS)]
     return _tables(
         predicted,
+        predicted.fields,
         {kind: [predicted.read_table(name, kind) for name in predicted.fields] for kind in kinds},
     )
 
 
-def _measure_field(predicted: Plate, name: FieldName, known: KnownStain, recipe: Recipe) -> pd.DataFrame:
-    stain = known.stain
-    plane, size_um = predicted.read(name, stain.name), predicted.pixel_size_um
-    labels = segment(plane, recipe, pixel_size_um=size_um)
-    objects = measure_objects(
-        labels, plane, pixel_size_um=size_um, features=stain.features, background=known.background
-    )
-    predicted.write_labels(name, stain.name, labels)
-    predicted.write_table(name, stain.name, objects)
-    return objects
+@dataclass(frozen=True)
+class _Field:
+    """What is found in one field: labels and tables by stain, and of cells where there are any."""
+
+    labels: dict[str, Labels]
+    tables: dict[str, pd.DataFrame]
 
 
-def _kinds(predicted: Plate) -> tuple[str, ...]:
+def _measured(
+    planes: Mapping[str, Plane],
+    known: Mapping[str, KnownStain],
+    recipes: Mapping[str, Recipe],
+    pixel_size_um: float | None,
+) -> _Field:
+    """Find and measure the objects of every stain's plane (Y X), and the cells where there are nuclei."""
+    labels, tables = {}, {}
+    for stain, plane in planes.items():
+        labels[stain] = segment(plane, recipes[stain], pixel_size_um=pixel_size_um)
+        tables[stain] = measure_objects(
+            labels[stain],
+            plane,
+            pixel_size_um=pixel_size_um,
+            features=known[stain].stain.features,
+            background=known[stain].background,
+        )
+    if CELLS in _kinds(tuple(planes)):
+        cells = find_cells(labels[NUCLEI], planes.get(BODY), labels.get(BODY), pixel_size_um=pixel_size_um)
+        tables[CELLS] = cell_table(cells, labels, planes, known, pixel_size_um=pixel_size_um)
+        labels[CELLS] = cells
+    return _Field(labels, tables)
+
+
+def _kinds(stains: tuple[str, ...]) -> tuple[str, ...]:
     """Name what a field has a table of: each stain, and cells where there are nuclei and another stain."""
-    several = NUCLEI in predicted.channels and len(predicted.channels) > 1
-    return (*predicted.channels, CELLS) if several else predicted.channels
+    several = NUCLEI in stains and len(stains) > 1
+    return (*stains, CELLS) if several else stains
 
 
-def _measure_cells(predicted: Plate, name: FieldName, known: Mapping[str, KnownStain]) -> pd.DataFrame:
-    size_um = predicted.pixel_size_um
-    planes = {stain: predicted.read(name, stain) for stain in predicted.channels}
-    labels = {stain: predicted.read_labels(name, stain) for stain in planes}
-    cells = find_cells(labels[NUCLEI], planes.get(BODY), labels.get(BODY), pixel_size_um=size_um)
-    table = cell_table(cells, labels, planes, known, pixel_size_um=size_um)
-    predicted.write_labels(name, CELLS, cells)
-    predicted.write_table(name, CELLS, table)
-    return table
-
-
-def _tables(predicted: Plate, found: dict[str, list[pd.DataFrame]]) -> Tables:
+def _tables(
+    predicted: Plate, names: Sequence[FieldName], found: dict[str, list[pd.DataFrame]]
+) -> Tables:
     """Sum up objects (one table per field, in order) by field and well, a block of rows per stain."""
-    further = {} if CELLS not in found else _cell_tables(predicted, found.pop(CELLS))
+    further = {} if CELLS not in found else _cell_tables(predicted, names, found.pop(CELLS))
     blocks: dict[str, list[pd.DataFrame]] = {"objects": [], "fields": [], "wells": []}
     for stain, tables in found.items():
-        objects = _with_places(predicted, tables)
-        fields = field_table(objects, predicted.fields)
+        objects = _with_places(names, tables)
+        fields = field_table(objects, names)
         for level, table in (
             ("objects", with_row_and_column(objects)),
             ("fields", fields),
@@ -111,20 +165,20 @@ def _tables(predicted: Plate, found: dict[str, list[pd.DataFrame]]) -> Tables:
     return {level: pd.concat(tables, ignore_index=True) for level, tables in blocks.items()} | further
 
 
-def _cell_tables(predicted: Plate, found: list[pd.DataFrame]) -> Tables:
-    cells = _with_places(predicted, found)
-    wells = with_row_and_column(cells_by_well(cells, predicted.wells))
+def _cell_tables(predicted: Plate, names: Sequence[FieldName], found: list[pd.DataFrame]) -> Tables:
+    cells = _with_places(names, found)
+    wells = with_row_and_column(cells_by_well(cells, tuple(dict.fromkeys(name.well for name in names))))
     return {
         CELLS: _described(with_row_and_column(cells), predicted),
         f"{CELLS}_by_well": _described(wells, predicted),
     }
 
 
-def _with_places(predicted: Plate, found: list[pd.DataFrame]) -> pd.DataFrame:
+def _with_places(names: Sequence[FieldName], found: list[pd.DataFrame]) -> pd.DataFrame:
     """Join the tables of all fields, in order, and say where each row comes from."""
     placed = [
         table.assign(well=name.well, field=name.field)
-        for name, table in zip(predicted.fields, found, strict=True)
+        for name, table in zip(names, found, strict=True)
     ]
     return pd.concat(placed, ignore_index=True)
 

@@ -33,6 +33,9 @@ class UNetSettings(Settings):
     residual: bool = Field(False, description="add each block's input to its output")
     dropout: bool = Field(True, description="drop .1/.1/.2/.2/.3 of each level's values while training")
     ending: Literal["head", "frm"] = Field("head", description="1×1 linear head, or FRM's 3×3 with ELU")
+    initial: Literal["he_normal", "glorot_uniform", "small_normal"] = Field(
+        "he_normal", description="how weights are drawn at first; small_normal: all with σ = 0.02"
+    )
 
     @model_validator(mode="after")
     def _frm_has_one_stain(self) -> Self:
@@ -97,7 +100,7 @@ class UNet(nn.Module):
         if settings.ending == "frm":
             self.up[0].second = nn.Conv2d(filters[0], 1, 3, padding=1)
             self.head = nn.Identity()
-        self.apply(he_normal)
+        self.apply(INITIAL[settings.initial])
 
     def encode(self, planes: Tensor) -> list[Tensor]:
         """Features of every level, the bottleneck last: (B width·2^l Y/2^l X/2^l)."""
@@ -129,6 +132,25 @@ def he_normal(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def glorot_uniform(module: nn.Module) -> None:
+    """Glorot & Bengio 2010: uniform weights of variance 2 / (inputs + outputs), zero biases."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def small_normal(module: nn.Module) -> None:
+    """Draw normal weights of one width whatever their number, zero biases: what was usual before."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+INITIAL = {each.__name__: each for each in (he_normal, glorot_uniform, small_normal)}
 
 
 def weight_count(network: nn.Module) -> int:

@@ -72,6 +72,12 @@ STAINS: dict[str, Stain] = {
 }
 
 
+def stains_in(channels: Iterable[str]) -> tuple[str, ...]:
+    """Name the known stains that a plate's channels show."""
+    names = tuple(channels)
+    return tuple(stain.name for stain in STAINS.values() if stain.channel_in(names))
+
+
 def find_stain(name: str, known: Mapping[str, Stain] | None = None) -> Stain:
     """Give the stain of a name; one that nobody described is learnt as it is recorded.
 

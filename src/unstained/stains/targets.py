@@ -8,8 +8,14 @@ from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
-from scipy.ndimage import gaussian_filter
-from skimage.restoration import ellipsoid_kernel, rolling_ball
+from scipy.ndimage import gaussian_filter, median_filter
+from skimage.restoration import (
+    denoise_nl_means,
+    denoise_wavelet,
+    ellipsoid_kernel,
+    estimate_sigma,
+    rolling_ball,
+)
 
 from unstained.arrays import Plane, RawPlane
 from unstained.segmentation.background import enlarge, shrink
@@ -29,6 +35,9 @@ class Target(Settings):
     """How the target of a stain is made; lengths in µm, or in px where the pixel size is unknown."""
 
     smooth_um: float = Field(0.0, ge=0, description="blur against noise, before all else")
+    noise: Literal["none", "median", "wavelet", "non_local_means"] = Field(
+        "none", description="another way against noise"
+    )
     background: Literal["none", "top_hat", "rolling_ball"] = "none"
     radius_um: float = Field(2.5, gt=0, description="of disc or ball: larger than what is to stay")
     clip: float = Field(0.0, ge=0, description="what is below so many of its own thresholds is 0")
@@ -55,8 +64,11 @@ def target_steps(plane: RawPlane, target: Target, *, pixel_size_um: float | None
     """Give what every step leaves of a plane (Y X), by its name, in order; the last is the target."""
     size = pixel_size_um or 1.0
     steps = {"recorded": np.asarray(plane, dtype=np.float32)}
+    if target.noise != "none":
+        steps["noise reduced"] = less_noisy(steps["recorded"], target.noise)
     if target.smooth_um:
-        steps["smoothed"] = gaussian_filter(steps["recorded"], target.smooth_um / size, mode="nearest")
+        last = list(steps.values())[-1]
+        steps["smoothed"] = gaussian_filter(last, target.smooth_um / size, mode="nearest")
     last = list(steps.values())[-1]
     if target.background != "none":
         remove = white_top_hat if target.background == "top_hat" else above_rolling_ball
@@ -67,6 +79,21 @@ def target_steps(plane: RawPlane, target: Target, *, pixel_size_um: float | None
     if target.mask:
         steps["mask"] = (last > 0).astype(np.float32)
     return steps
+
+
+def less_noisy(plane: Plane, method: str) -> Plane:
+    """Reduce the noise of a plane (Y X): `median` of 3×3, `wavelet` (BayesShrink) or `non_local_means`.
+
+    The latter two take the noise's strength from the plane itself, by its finest wavelets.
+    """
+    if method == "median":
+        calm = median_filter(plane, 3, mode="nearest")
+    elif method == "wavelet":
+        calm = denoise_wavelet(plane, rescale_sigma=True)
+    else:
+        noise = float(np.mean(estimate_sigma(plane)))
+        calm = denoise_nl_means(plane, 5, 6, h=0.8 * noise, sigma=noise, fast_mode=True)
+    return np.asarray(calm, dtype=np.float32)
 
 
 def above_rolling_ball(plane: Plane, radius_px: float) -> Plane:

@@ -1,0 +1,47 @@
+"""The studies by name: what each asks, and the function that answers."""
+
+from typing import NamedTuple
+
+from unstained.errors import BadInput
+from unstained.studies.comparisons import background, downstream, gfp, losses
+from unstained.studies.composites import composites
+from unstained.studies.phenotypes import phenotypes
+from unstained.studies.recipes import recipes
+from unstained.studies.scale import scale
+from unstained.studies.split import split
+from unstained.studies.study import Run
+from unstained.studies.tiling import tiling
+
+
+class Kind(NamedTuple):
+    """One study."""
+
+    title: str
+    run: Run
+
+
+STUDIES: dict[str, Kind] = {
+    "downstream": Kind("What is measured in predicted stains follows the real ones (Table 4)", downstream),
+    "gfp": Kind("GFP as a mask or as it is (Table 3)", gfp),
+    "scale": Kind("Another magnification than that of training (Table 2)", scale),
+    "losses": Kind("Losses: images, sharpness, measurements (Figs. 17, 32, 33)", losses),
+    "recipes": Kind("Recipes: weights, regularisation, augmentation, optimiser, data", recipes),
+    "phenotypes": Kind("From one phenotype to another", phenotypes),
+    "background": Kind("Golgi freed of background and noise (Figs. 24–31)", background),
+    "tiling": Kind("Windows and seams (Figs. 4, 5)", tiling),
+    "split": Kind("How much a split by crops flatters", split),
+    "composites": Kind("Stains together (Figs. 19, 20, 23, 37–39)", composites),
+}
+
+
+def find_study(name: str) -> Kind:
+    """Give the study of a name.
+
+    Raises
+    ------
+    BadInput
+        There is none.
+    """
+    if name not in STUDIES:
+        raise BadInput(f"no study {name!r}; there are: {', '.join(STUDIES)}")
+    return STUDIES[name]

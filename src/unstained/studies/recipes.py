@@ -1,0 +1,108 @@
+"""Which part of a recipe is worth what: initial weights, regularisation, augmentation, optimiser, data."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from unstained.networks.bundle import Model
+from unstained.studies.figures import curves, dots
+from unstained.studies.study import Answer, Row, mean_rows
+from unstained.studies.workbench import Variant, Workbench, some_of
+
+STAIN = "nuclei"
+AMOUNTS = (1, 2, 4, 8, 16, 32)
+"""Training fields; what a plate has fewer of is left out."""
+
+PLAIN_CROPS = {"rotate_deg": 0.0, "scale": 1.0, "flip": False}
+
+GROUPS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
+    "initial weights": {
+        "he_normal (default)": {},
+        "glorot_uniform": {"network": {"initial": "glorot_uniform"}},
+        "small normal": {"network": {"initial": "small_normal"}},
+    },
+    "regularisation": {
+        "batch norm, weight decay .01 (default)": {},
+        "no weight decay": {"weight_decay": 0.0},
+        "weight decay .1": {"weight_decay": 0.1},
+        "dropout instead": {"network": {"batch_norm": False, "dropout": True}},
+        "neither": {"network": {"batch_norm": False}},
+    },
+    "augmentation": {
+        "turned, zoomed, mirrored (default)": {},
+        "none": {"crops": PLAIN_CROPS},
+        "mirrored": {"crops": {**PLAIN_CROPS, "flip": True}},
+        "and gain, bias, noise, blur": {"crops": {"gain": 0.2, "bias": 0.2, "noise": 0.1, "blur_px": 1.0}},
+    },
+    "optimiser": {
+        "muon (default)": {},
+        "adamw": {"optimiser": "adamw"},
+        "sgd": {"optimiser": "sgd"},
+        "adadelta": {"optimiser": "adadelta"},
+    },
+}
+
+
+def recipes(bench: Workbench) -> Answer:
+    """Change one part of the default recipe at a time; then learn from fewer fields."""
+    tables: dict[str, Sequence[Row]] = {}
+    figures: dict[str, Figure] = {}
+    findings = []
+    for group, changes in GROUPS.items():
+        variants = [_variant(bench, label, change) for label, change in changes.items()]
+        name = group.replace(" ", "-")
+        rows = mean_rows(bench, variants)
+        tables[name] = rows
+        figures[name] = _learning(bench, variants)
+        gains = [f"{row['variant']} {row['pcc'] - rows[0]['pcc']:+.3f}" for row in rows[1:]]
+        findings.append(f"{group}: PCC {rows[0]['pcc']:.3f} by default; {', '.join(gains)}.")
+    tables["data"], figures["data"] = _amounts(bench)
+    amounts = ", ".join(f"{row['pcc']:.3f} from {row['fields']}" for row in tables["data"])
+    findings.append(f"data: PCC {amounts} fields.")
+    figures["all"] = dots([row for rows in tables.values() for row in rows], ("pcc", "number", "total"))
+    return Answer(tables, findings, figures)
+
+
+def _variant(bench: Workbench, label: str, changes: Mapping[str, object]) -> Variant:
+    """Describe a variant whose nested settings (network, crops) change in part."""
+    default = bench.variant(label, STAIN).settings
+    nested = {
+        name: getattr(default, name).updated(**value) if isinstance(value, Mapping) else value
+        for name, value in changes.items()
+    }
+    return Variant(label, bench.stain(STAIN), default.updated(**nested))
+
+
+def _amounts(bench: Workbench) -> tuple[list[Row], Figure]:
+    variants, counts = [], []
+    for amount in (each for each in AMOUNTS if each < len(bench.training_fields)):
+        fields = some_of(bench.training_fields, amount)
+        variants.append(Variant(f"{amount} fields", bench.stain(STAIN), fields=fields))
+        counts.append(amount)
+    variants.append(bench.variant("all fields", STAIN))
+    counts.append(len(bench.training_fields))
+    rows = [{**row, "fields": count} for row, count in zip(mean_rows(bench, variants), counts, strict=True)]
+    lines = {
+        measure: (counts, [row[measure] for row in rows]) for measure in ("pcc", "number", "area", "total")
+    }
+    return rows, curves(lines, "training fields", "PCC, Pearson over test fields", log="x")
+
+
+def _learning(bench: Workbench, variants: Sequence[Variant]) -> Figure:
+    """Draw PCC on validation fields by step, means over seeds."""
+    lines = {}
+    for variant in variants:
+        courses = [validation_course(bench.model(variant, seed)) for seed in bench.seeds]
+        steps = courses[0][0]
+        lines[variant.label] = (steps, np.mean([np.interp(steps, *course) for course in courses], axis=0))
+    return curves(lines, "step", "PCC, validation fields")
+
+
+def validation_course(model: Model) -> tuple[list[float], list[float]]:
+    """Give the steps at which a training was validated, and the PCC there."""
+    rows = list(csv.DictReader(io.StringIO(model.extras["curves.csv"].decode())))
+    known = [row for row in rows if row["pcc"]]
+    return [float(row["step"]) for row in known], [float(row["pcc"]) for row in known]
