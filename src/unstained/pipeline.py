@@ -13,7 +13,7 @@ from unstained.errors import BadInput, BadSettings, MissingChannel, OutputExists
 from unstained.measurement.evaluation import evaluate_plate
 from unstained.measurement.evaluation_files import read_evaluations, write_evaluations
 from unstained.measurement.evaluation_record import Evaluation
-from unstained.measurement.plates import MEASURED, Tables, measure_plate, stored_tables
+from unstained.measurement.plates import MEASURED, Tables, measure_plate, measure_real, stored_tables
 from unstained.measurement.wells import write_tables
 from unstained.networks.bundle import Model, load_model_bundle, save_model
 from unstained.plates.foreign import is_ours
@@ -23,7 +23,7 @@ from unstained.plates.plate import Plate, open_plate
 from unstained.plates.splitting import Split, split_plate
 from unstained.prediction.calibration import with_likely_spots
 from unstained.prediction.labeller import Labeller
-from unstained.prediction.plates import PlateSettings, predict_plate
+from unstained.prediction.plates import VERDICTS, PlateSettings, predict_plate
 from unstained.prediction.verdicts import advice, caution_simulated
 from unstained.provenance import (
     RUN,
@@ -38,6 +38,8 @@ from unstained.provenance import (
     to_json,
     write_json,
 )
+from unstained.ranking.files import write_ranking
+from unstained.ranking.ranking import RankedPlate, Ranking, RankSettings, agreement_by_well, rank_plates
 from unstained.report.page import write_report
 from unstained.studies.catalogue import find_study
 from unstained.studies.study import Study, framed, write_study
@@ -80,6 +82,8 @@ class Telling:
 
 
 SILENT = Telling()
+FEWEST_STAINED = 6
+"""From so many stained wells it is told how well a plate's predictions follow the real stain."""
 _AS_SAID = ImportSettings()
 _WHOLE_PLATE = PlateSettings()
 
@@ -268,6 +272,66 @@ def report(
     inputs = {"predicted": plate_record(predicted, *predicted.channels), "evaluation": evaluation}
     write_json(run_path(page), run_record("report", {}, inputs))
     return page
+
+
+def rank(
+    predicted: Sequence[Plate],
+    out: Path,
+    settings: RankSettings,
+    *,
+    stained: Plate | None = None,
+    overwrite: bool = False,
+    telling: Telling = SILENT,
+) -> Ranking:
+    """Put the wells and clones of predicted plates in order; writes tables, a workbook and a heat map.
+
+    A plate that isn't measured yet is measured first. `stained` is a plate that shows real stains of some of
+    the wells: they are ranked beside, and say how well predicted columns follow the real ones where there are
+    enough of them.
+
+    Raises
+    ------
+    OutputExists, BadSettings, BadInput
+        Nothing is written then.
+    """
+    refuse_output(out, overwrite)
+    found = rank_plates([_ranked_plate(each, stained, settings, telling) for each in predicted], settings)
+    inputs = {
+        f"predicted {index}": plate_record(each, *each.channels) for index, each in enumerate(predicted)
+    }
+    with results_folder(out, "rank", settings.model_dump(mode="json"), inputs, overwrite=overwrite):
+        write_ranking(out, found)
+    return found
+
+
+def _ranked_plate(
+    predicted: Plate, stained: Plate | None, settings: RankSettings, telling: Telling
+) -> RankedPlate:
+    """Collect what ranking needs of a predicted plate."""
+    tables = measure(predicted, telling=telling) if stored_tables(predicted) is None else None
+    tables = tables or stored_tables(predicted) or {}
+    agreement: dict[str, float] = {}
+    for card in predicted.info.get("models", ()):
+        agreement |= card.get("well_agreement", {})
+    real = None
+    if stained is not None and set(stained.fields) & set(predicted.fields):
+        real = measure_real(stained, predicted, progress=partial(telling.count, "measure the real stains"))
+        if real["fields"]["well"].nunique() >= FEWEST_STAINED:
+            agreement = agreement_by_well(tables, real, settings.score)
+    return RankedPlate(
+        predicted.name, tables, predicted.conditions, _worst_verdicts(predicted), agreement, real
+    )
+
+
+def _worst_verdicts(predicted: Plate) -> dict[str, str]:
+    """Give every well's worst verdict of its fields, where there are verdicts."""
+    found: dict[str, str] = {}
+    for name in predicted.fields:
+        told = predicted.field_info(name).get("verdict")
+        verdict = told.get("verdict") if isinstance(told, dict) else told
+        if verdict in VERDICTS:
+            found[name.well] = max(found.get(name.well, VERDICTS[0]), verdict, key=VERDICTS.index)
+    return found
 
 
 def screen(

@@ -22,7 +22,7 @@ def commands() -> dict[str, object]:
 def test_the_commands_of_the_path_are_there_in_its_order():
     assert list(commands()) == [
         "demo", "screen", "sample", "twin", "import", "check", "models", "train", "predict", "measure",
-        "evaluate", "report", "study",
+        "evaluate", "rank", "report", "study",
     ]  # fmt: skip
 
 

@@ -17,8 +17,8 @@ app = typer.Typer(
 )
 for command in (
     stories.demo, stories.screen, data.sample, data.twin, data.import_, data.check,
-    models.models, models.train, results.predict, results.measure, results.evaluate, results.report,
-    study.study,
+    models.models, models.train, results.predict, results.measure, results.evaluate,
+    results.rank, results.report, study.study,
 ):  # fmt: skip
     app.command(command.__name__.rstrip("_"))(command)
 

@@ -107,10 +107,16 @@ def cells_by_well(cells: pd.DataFrame, wells: tuple[str, ...]) -> pd.DataFrame:
 
     The mean of `NAME_positive` is the share of positive cells.
     """
-    averaged = [name for name in cells.columns if name.startswith(("area_", "nucleus_"))]
-    averaged += [name for name in cells.columns if name.endswith(("_total", "_mean", "_count", "_positive"))]
-    averaged += [name for name in cells.columns if "_area_" in name and name not in averaged]
+    averaged = measures_of(cells)
     grouped = cells.astype(dict.fromkeys(averaged, float)).groupby("well")
     table = grouped[averaged].mean().reindex(wells)
     table.insert(0, "cells", grouped.size().reindex(wells, fill_value=0))
     return table.rename_axis("well").reset_index()
+
+
+def measures_of(cells: pd.DataFrame) -> list[str]:
+    """Name the columns of a table of cells that hold what was measured."""
+    averaged = [name for name in cells.columns if name.startswith(("area_", "nucleus_"))]
+    averaged += [name for name in cells.columns if name.endswith(("_total", "_mean", "_count", "_positive"))]
+    averaged += [name for name in cells.columns if "_area_" in name and name not in averaged]
+    return averaged

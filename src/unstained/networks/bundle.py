@@ -68,6 +68,9 @@ class ModelCard(Settings):
     fingerprints: dict[str, dict[str, str]] = Field({}, description="role → field → SHA-256 of its input")
     split: dict[str, Any] = Field({}, description="level, regions by role, and what it can't promise")
     metrics: dict[str, float | None] = Field({}, description="on the validation regions, after training")
+    well_agreement: dict[str, float] = Field(
+        {}, description="column of a table → Pearson, by well, of what the predicted and the real stain give"
+    )
     training: dict[str, Any] = Field({}, description="resolved training settings")
     licence: str = ""
     attribution: str = ""

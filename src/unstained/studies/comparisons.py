@@ -12,6 +12,7 @@ from unstained.stains.targets import Target, make_target, target_steps
 from unstained.studies.figures import curves, dots, pictures
 from unstained.studies.study import SHORT, Answer, Row, mean_rows
 from unstained.studies.workbench import Variant, Workbench
+from unstained.training.recipes import DEFAULT_LOSS
 
 NUMBERS = tuple(SHORT.values())
 SHOWN_PX = 256
@@ -88,7 +89,8 @@ def losses(bench: Workbench) -> Answer:
     figures: dict[str, Figure] = {}
     findings = []
     for stain in (name for name in named if name in bench.targets):
-        variants = [bench.variant(loss, stain, loss=loss) for loss in named[stain]]
+        own = bench.stain(stain).loss or DEFAULT_LOSS
+        variants = [bench.variant(loss, stain, loss=None if loss == own else loss) for loss in named[stain]]
         rows = mean_rows(bench, variants)
         tables[stain] = rows
         figures[stain] = dots(rows, ("pcc", "ssim", *NUMBERS))

@@ -1,0 +1,63 @@
+"""What of a well's values its place on the plate, or how full it is, explains; taken away where asked for."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import theilslopes
+
+from unstained.plates.fields import split_well
+
+FEWEST = 6
+"""Wells on either side from which an effect is looked for."""
+
+CONFLUENCE = "nuclei.count"
+
+
+class Correction(NamedTuple):
+    """One effect that was taken away, in units of the transformed column."""
+
+    kind: str
+    column: str
+    size: float  # edge: rim minus inside; confluence: change from the emptiest tenth to the fullest
+
+
+def corrected(
+    values: NDArray[np.float64], names: Sequence[str], wells: pd.DataFrame, kinds: Sequence[str]
+) -> tuple[NDArray[np.float64], tuple[Correction, ...]]:
+    """Take effects away from transformed values (well column); gives these, and what was taken.
+
+    Edge: wells on the plate's rim are moved so that their median is that of the inner wells. Confluence: a
+    line through each column against the number of nuclei (Theil & Sen's slope), but for that number itself.
+    Both mend what chance placed there; where good clones stand at the rim, or grow more, they take that, too.
+    """
+    values, told = values.copy(), []
+    if "edge" in kinds:
+        rim = on_rim(wells)
+        for index, name in enumerate(names):
+            known = np.isfinite(values[:, index])
+            if min((rim & known).sum(), (~rim & known).sum()) >= FEWEST:
+                size = float(np.median(values[rim & known, index]) - np.median(values[~rim & known, index]))
+                values[rim, index] -= size
+                told.append(Correction("edge", name, size))
+    if "confluence" in kinds and CONFLUENCE in names:
+        full = values[:, list(names).index(CONFLUENCE)].copy()
+        for index, name in enumerate(names):
+            known = np.isfinite(values[:, index]) & np.isfinite(full)
+            if name == CONFLUENCE or known.sum() < 2 * FEWEST or np.ptp(full[known]) == 0:
+                continue
+            slope = float(theilslopes(values[known, index], full[known])[0])
+            values[:, index] -= slope * (full - np.median(full[known]))
+            low, high = np.quantile(full[known], (0.1, 0.9))
+            told.append(Correction("confluence", name, slope * float(high - low)))
+    return values, tuple(told)
+
+
+def on_rim(wells: pd.DataFrame) -> NDArray[np.bool_]:
+    """Say which wells lie on the rim of what the plate shows: its first and last row and column."""
+    places = [found for well in wells["well"] if (found := split_well(str(well))) is not None]
+    rows = np.array([ord(row[-1]) + 26 * (len(row) - 1) for row, _ in places])
+    columns = np.array([column for _, column in places])
+    return np.isin(rows, (rows.min(), rows.max())) | np.isin(columns, (columns.min(), columns.max()))

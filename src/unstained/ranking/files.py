@@ -1,0 +1,84 @@
+"""A ranking as files: tables, a workbook for the lab, a heat map of the plate, and what was assumed."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from unstained.errors import OutputFailed
+from unstained.plates.fields import split_well
+from unstained.provenance import write_json
+from unstained.ranking.ranking import Ranking, to_json
+
+RANKING = "ranking.json"
+FORMATS = ((8, 12), (16, 24), (32, 48))
+"""Rows and columns of plates: 96, 384, 1536 wells."""
+
+
+def tables_of(ranking: Ranking) -> dict[str, pd.DataFrame]:
+    """Give the tables that there are; `ranking` holds what is put in order."""
+    first = ranking.wells if ranking.clones is None else ranking.clones
+    found = {"ranking": first, "wells": ranking.wells, "over_time": ranking.over_time,
+             "dropping": ranking.dropping}  # fmt: skip
+    return {name: table for name, table in found.items() if table is not None and len(table)}
+
+
+def write_ranking(folder: Path, ranking: Ranking) -> None:
+    """Write `ranking.csv` and `.xlsx`, `wells.csv`, trends, `heat-map.png` and `ranking.json`.
+
+    Raises
+    ------
+    OutputFailed
+        A file can't be written.
+    """
+    tables = tables_of(ranking)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with pd.ExcelWriter(folder / "ranking.xlsx") as book:
+            for name, table in tables.items():
+                table.to_csv(folder / f"{name}.csv", index=False, encoding="utf-8", lineterminator="\n")
+                table.to_excel(book, index=False, sheet_name=name)
+            pd.DataFrame({"notes": list(ranking.notes)}).to_excel(book, index=False, sheet_name="notes")
+        heat_map(ranking.wells, ranking.settings.score.title).savefig(folder / "heat-map.png", dpi=110)
+        write_json(folder / RANKING, to_json(ranking))
+    except OSError as error:
+        raise OutputFailed(folder, error.strerror or error) from error
+
+
+def heat_map(wells: pd.DataFrame, title: str) -> Figure:
+    """Draw every plate with its wells coloured by score, their ranks written in."""
+    plates = list(dict.fromkeys(wells["plate"]))
+    figure = Figure(figsize=(7.5, 4.6 * len(plates)), layout="constrained")
+    for axes, plate in zip(figure.subplots(len(plates), 1, squeeze=False)[:, 0], plates, strict=True):
+        shown = wells[wells["plate"] == plate]
+        places = [split_well(str(well)) or ("A", 1) for well in shown["well"]]
+        at = [(_row(letters), number - 1) for letters, number in places]
+        rows, columns = next(
+            each for each in FORMATS if all(y < each[0] and x < each[1] for y, x in at) or each == FORMATS[-1]
+        )
+        grid = np.full((rows, columns), np.nan)
+        for place, score in zip(at, shown["score"], strict=True):
+            grid[place] = score
+        image = axes.imshow(grid, cmap="cividis", interpolation="nearest")
+        for (y, x), rank in zip(at, shown["rank"], strict=True):
+            if pd.notna(rank):
+                middle = np.nanmean(grid)
+                axes.text(x, y, f"{rank:g}", ha="center", va="center", fontsize=7,
+                          color="black" if grid[y, x] > middle else "white")  # fmt: skip
+        axes.set_xticks(np.arange(columns), [str(number + 1) for number in range(columns)], fontsize=6)
+        axes.set_yticks(np.arange(rows), [_letters(row) for row in range(rows)], fontsize=6)
+        axes.set_title(f"{title}: {plate} (numbers are ranks)", fontsize=9)
+        figure.colorbar(image, ax=axes, shrink=0.7, label="score, spreads over the reference")
+    return figure
+
+
+def _row(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = 26 * number + ord(letter) - ord("A") + 1
+    return number - 1
+
+
+def _letters(row: int) -> str:
+    return chr(ord("A") + row) if row < 26 else "A" + chr(ord("A") + row - 26)
