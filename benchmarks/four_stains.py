@@ -40,6 +40,9 @@ PLATES = {
     "train": TwinSettings(wells=48, fields=2, clones=24, days=(0.0, 60.0), seed=101),
     "test": TwinSettings(wells=24, fields=2, clones=12, days=(0.0, 60.0), seed=202),
 }
+PLATES["agreement"] = TwinSettings(
+    wells=48, fields=1, clones=24, days=(0.0, 60.0), seed=404, label_free=("DIC", "BF")
+)
 PLATES["train-BF"] = PLATES["train"].updated(label_free=("BF",))
 ZOOM = 1.05
 """Crops are hardly zoomed: pixel sizes are known, and how large a nucleus is says how bright it is."""
