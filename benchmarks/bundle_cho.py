@@ -19,7 +19,8 @@ MODELS = ROOT / "src" / "unstained" / "models"
 
 def agreement(model: Model, plate: Plate, out: Path) -> dict[str, float]:
     """Measure how well what ranks clones follows from predicted stains, well by well."""
-    predicted = pipeline.predict(plate, [Labeller(model)], out / f"{model.name}-agreement.zarr", overwrite=True)
+    path = out / f"{model.name}-agreement.zarr"
+    predicted = pipeline.predict(plate, [Labeller(model)], path, overwrite=True)
     tables = pipeline.measure(predicted)
     found = agreement_by_well(tables, measure_real(plate, predicted), load_score("productivity"))
     return {name: round(value, 3) for name, value in found.items()}

@@ -16,6 +16,7 @@ from unstained.pipeline import (
     import_images,
     measure,
     predict,
+    rank_by_default,
     report,
     simulate,
     train,
@@ -97,10 +98,14 @@ def demo_cho(out: Path, *, overwrite: bool = False, telling: Telling = SILENT) -
 def _reported(
     plate: Plate, predicted: Plate, out: Path, asked: dict[str, Any], origin: str, telling: Telling
 ) -> Demo:
-    """Measure, evaluate and report what was predicted; the folder is whole then."""
+    """Measure, evaluate, rank and report what was predicted; the folder is whole then."""
     measure(predicted, out / "tables", overwrite=True, telling=telling)
     found = evaluate(predicted, plate, out / "evaluation", overwrite=True)
-    page = report(predicted, out / "report.html", evaluation=out / "evaluation", truth=plate, overwrite=True)
+    ranking = rank_by_default(predicted, out / "ranking", telling=telling)
+    page = report(
+        predicted, out / "report.html", evaluation=out / "evaluation", ranking=ranking, truth=plate,
+        overwrite=True,
+    )  # fmt: skip
     finish_folder(out, run_record("demo", asked, {"sample": origin}))
     return Demo(page, found, origin)
 

@@ -38,8 +38,9 @@ from unstained.provenance import (
     to_json,
     write_json,
 )
-from unstained.ranking.files import write_ranking
+from unstained.ranking.files import read_ranking, write_ranking
 from unstained.ranking.ranking import RankedPlate, Ranking, RankSettings, agreement_by_well, rank_plates
+from unstained.ranking.score import load_score, shipped_scores
 from unstained.report.page import write_report
 from unstained.studies.catalogue import find_study
 from unstained.studies.study import Study, framed, write_study
@@ -256,10 +257,11 @@ def report(
     out: Path,
     *,
     evaluation: Path | None = None,
+    ranking: Path | None = None,
     truth: Plate | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write a page on a predicted plate; `evaluation` is the folder that `evaluate` wrote.
+    """Write a page on a predicted plate; `evaluation` and `ranking` are folders of `evaluate` and `rank`.
 
     The real stain is shown where its plate is given, or where the evaluation says it lies.
     """
@@ -268,7 +270,8 @@ def report(
     if truth is None and evaluation is not None:
         truth = _truth_of(evaluation)
     run = predicted.info.get("runs", {}).get("predict")
-    page = write_report(predicted, out, truth=truth, evaluation=scores, run=run)
+    order = None if ranking is None else read_ranking(ranking)
+    page = write_report(predicted, out, truth=truth, evaluation=scores, run=run, ranking=order)
     inputs = {"predicted": plate_record(predicted, *predicted.channels), "evaluation": evaluation}
     write_json(run_path(page), run_record("report", {}, inputs))
     return page
@@ -302,6 +305,21 @@ def rank(
     with results_folder(out, "rank", settings.model_dump(mode="json"), inputs, overwrite=overwrite):
         write_ranking(out, found)
     return found
+
+
+def rank_by_default(predicted: Plate, out: Path, *, telling: Telling = SILENT) -> Path | None:
+    """Rank by the first shipped score whose columns were measured; None where nothing can be ranked."""
+    for name in shipped_scores():
+        try:
+            rank([predicted], out, RankSettings(score=load_score(name)), overwrite=True, telling=telling)
+        except BadSettings:  # a column of this score isn't measured
+            continue
+        except BadInput as error:
+            telling.note(f"no ranking: {error}")
+            return None
+        return out
+    telling.note("no ranking: no shipped score goes with these stains; your own: unstained rank --by F.yaml")
+    return None
 
 
 def _ranked_plate(
@@ -343,9 +361,10 @@ def screen(
     overwrite: bool = False,
     telling: Telling = SILENT,
 ) -> Plate:
-    """Predict, measure and report on a plate or a folder of images in one go; gives the predicted plate.
+    """Predict, measure, rank and report on a plate or a folder of images; gives the predicted plate.
 
-    Into `out` go `plate.zarr` (where the source is no plate), `predicted.zarr`, `tables` and `report.html`.
+    Into `out` go `plate.zarr` (where the source is no plate), `predicted.zarr`, `tables`, `ranking` (where
+    there are wells to rank) and `report.html`.
     Interrupted, the same call goes on where it stopped.
     """
     if not source.exists():
@@ -358,7 +377,8 @@ def screen(
         except OutputExists:  # by an earlier run that was broken off later
             predicted = open_plate(out / "predicted.zarr")
         measure(predicted, out / "tables", overwrite=True, telling=telling)
-        report(predicted, out / "report.html", overwrite=True)
+        ranking = rank_by_default(predicted, out / "ranking", telling=telling)
+        report(predicted, out / "report.html", ranking=ranking, overwrite=True)
     return predicted
 
 

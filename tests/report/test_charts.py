@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from unstained.plates.fields import row_name, well_place
 from unstained.report.charts import (
     SIDE,
     Point,
@@ -10,9 +11,7 @@ from unstained.report.charts import (
     plate_map,
     ramp,
     round_axis,
-    row_name,
     scatter,
-    well_place,
 )
 
 

@@ -2,12 +2,16 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from unstained.arrays import RawPlane
 from unstained.errors import BadInput
+
+FORMATS = ((8, 12), (16, 24), (32, 48))
+"""Rows and columns of plates: 96, 384, 1536 wells."""
 
 _WELL = re.compile(r"([A-Za-z]{1,2})[ _-]?0*([0-9]{1,3})")
 
@@ -36,6 +40,30 @@ def well_order(well: str) -> tuple[int, str, int]:
     """Give the key that sorts wells by row, then column; Z comes before AA."""
     row, column = split_well(well) or (well, 0)
     return len(row), row, column
+
+
+def well_place(well: str) -> tuple[int, int] | None:
+    """Give row and column of a well, from 0 (A01 → 0, 0; AA01 → 26, 0); None for another kind of name."""
+    parts = split_well(well)
+    if parts is None:
+        return None
+    letters, column = parts
+    row = 0
+    for letter in letters:
+        row = 26 * row + ord(letter) - ord("A") + 1
+    return row - 1, column - 1
+
+
+def row_name(row: int) -> str:
+    """Name a row counted from 0: A … Z, AA …."""
+    return ("" if row < 26 else chr(ord("A") + row // 26 - 1)) + chr(ord("A") + row % 26)
+
+
+def plate_format(places: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """Give rows and columns of the smallest plate (96, 384, 1536 wells) that holds all places."""
+    needed = [1 + max((place[axis] for place in places), default=0) for axis in (0, 1)]
+    fitting = (size for size in FORMATS if size[0] >= needed[0] and size[1] >= needed[1])
+    return next(fitting, (needed[0], needed[1]))
 
 
 class FieldName(NamedTuple):

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import theilslopes
 
-from unstained.plates.fields import split_well
+from unstained.plates.fields import well_place
 
 FEWEST = 6
 """Wells on either side from which an effect is looked for."""
@@ -57,7 +57,5 @@ def corrected(
 
 def on_rim(wells: pd.DataFrame) -> NDArray[np.bool_]:
     """Say which wells lie on the rim of what the plate shows: its first and last row and column."""
-    places = [found for well in wells["well"] if (found := split_well(str(well))) is not None]
-    rows = np.array([ord(row[-1]) + 26 * (len(row) - 1) for row, _ in places])
-    columns = np.array([column for _, column in places])
+    rows, columns = np.array([well_place(str(well)) or (0, 0) for well in wells["well"]]).T
     return np.isin(rows, (rows.min(), rows.max())) | np.isin(columns, (columns.min(), columns.max()))

@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from unstained.errors import OutputFailed
-from unstained.plates.fields import split_well
-from unstained.provenance import write_json
-from unstained.ranking.ranking import Ranking, to_json
+from unstained.errors import BadInput, OutputFailed
+from unstained.plates.fields import plate_format, row_name, well_place
+from unstained.provenance import read_json, write_json
+from unstained.ranking.corrections import Correction
+from unstained.ranking.ranking import Ranking, RankSettings, to_json
 
 RANKING = "ranking.json"
-FORMATS = ((8, 12), (16, 24), (32, 48))
-"""Rows and columns of plates: 96, 384, 1536 wells."""
 
 
 def tables_of(ranking: Ranking) -> dict[str, pd.DataFrame]:
@@ -46,17 +45,42 @@ def write_ranking(folder: Path, ranking: Ranking) -> None:
         raise OutputFailed(folder, error.strerror or error) from error
 
 
+def read_ranking(folder: Path) -> Ranking:
+    """Read what `write_ranking` wrote.
+
+    Raises
+    ------
+    BadInput
+        There is no ranking in the folder, or it can't be read.
+    """
+    told = read_json(folder / RANKING)
+    if told is None:
+        raise BadInput(f"no ranking in {folder}; make one: unstained rank")
+    try:
+        tables = {path.stem: pd.read_csv(path) for path in folder.glob("*.csv")}
+        clones = tables["ranking"] if told["units"] == "clones" else None
+        return Ranking(
+            settings=RankSettings.checked(told["settings"], RANKING),
+            wells=tables["wells"],
+            clones=clones,
+            over_time=tables.get("over_time"),
+            dropping=tables.get("dropping"),
+            next_to_stain=tuple(told["next_to_stain"]),
+            corrections=tuple(Correction(**each) for each in told["corrections"]),
+            notes=tuple(told["notes"]),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise BadInput(f"the ranking in {folder} can't be read: {error}") from error
+
+
 def heat_map(wells: pd.DataFrame, title: str) -> Figure:
     """Draw every plate with its wells coloured by score, their ranks written in."""
     plates = list(dict.fromkeys(wells["plate"]))
     figure = Figure(figsize=(7.5, 4.6 * len(plates)), layout="constrained")
     for axes, plate in zip(figure.subplots(len(plates), 1, squeeze=False)[:, 0], plates, strict=True):
         shown = wells[wells["plate"] == plate]
-        places = [split_well(str(well)) or ("A", 1) for well in shown["well"]]
-        at = [(_row(letters), number - 1) for letters, number in places]
-        rows, columns = next(
-            each for each in FORMATS if all(y < each[0] and x < each[1] for y, x in at) or each == FORMATS[-1]
-        )
+        at = [well_place(str(well)) or (0, 0) for well in shown["well"]]
+        rows, columns = plate_format(at)
         grid = np.full((rows, columns), np.nan)
         for place, score in zip(at, shown["score"], strict=True):
             grid[place] = score
@@ -67,18 +91,7 @@ def heat_map(wells: pd.DataFrame, title: str) -> Figure:
                 axes.text(x, y, f"{rank:g}", ha="center", va="center", fontsize=7,
                           color="black" if grid[y, x] > middle else "white")  # fmt: skip
         axes.set_xticks(np.arange(columns), [str(number + 1) for number in range(columns)], fontsize=6)
-        axes.set_yticks(np.arange(rows), [_letters(row) for row in range(rows)], fontsize=6)
+        axes.set_yticks(np.arange(rows), [row_name(row) for row in range(rows)], fontsize=6)
         axes.set_title(f"{title}: {plate} (numbers are ranks)", fontsize=9)
         figure.colorbar(image, ax=axes, shrink=0.7, label="score, spreads over the reference")
     return figure
-
-
-def _row(letters: str) -> int:
-    number = 0
-    for letter in letters:
-        number = 26 * number + ord(letter) - ord("A") + 1
-    return number - 1
-
-
-def _letters(row: int) -> str:
-    return chr(ord("A") + row) if row < 26 else "A" + chr(ord("A") + row - 26)

@@ -236,8 +236,8 @@ def _field_errors(drawn: NDArray[np.float64], fields: pd.Series[int]) -> Vector:
     several = number > 1
     if not several.any():
         return np.full(len(number), np.nan)
-    with np.errstate(invalid="ignore"):
-        variance = np.nanvar(drawn, axis=0)
+    variance = np.array([np.var(each[np.isfinite(each)] if np.isfinite(each).any() else np.nan)
+                         for each in drawn.T])  # fmt: skip
     own = np.where(several, variance * number * number / np.maximum(number - 1, 1), np.nan)  # of one field
     freedom = np.where(several & np.isfinite(own), number - 1, 0.0)
     common = float(np.nansum(np.nan_to_num(own) * freedom) / max(freedom.sum(), 1.0))

@@ -15,6 +15,10 @@ from unstained.settings import Settings, read_yaml
 Vector = NDArray[np.float64]
 
 
+ROUNDING = 1e-9
+"""A spread that is this small beside the values is none."""
+
+
 class Term(Settings):
     """One column of a score."""
 
@@ -83,5 +87,5 @@ def robust_scale(values: Vector) -> tuple[float, float]:
     if not len(known):
         return np.nan, np.nan
     middle = float(np.median(known))
-    scale = 1.4826 * float(np.median(np.abs(known - middle)))
-    return middle, scale or float(known.std())
+    scale = 1.4826 * float(np.median(np.abs(known - middle))) or float(known.std())
+    return middle, 0.0 if scale <= ROUNDING * float(np.abs(known).max()) else scale

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from unstained.plates.fields import split_well
+from unstained.plates.fields import plate_format, row_name, well_place
 
 SIDE = 240  # px of a scatter's frame
 TICKS = 4
 # Nuñez, Anderton & Renslow (2018), cividis: in order of lightness for any colour vision
 RAMP = ((0, 34, 78), (63, 78, 110), (124, 123, 120), (187, 174, 106), (254, 232, 56))
 NO_VALUE = (150, 150, 150)
-PLATES = ((8, 12), (16, 24), (32, 48))  # rows, columns: 96, 384, 1536 wells
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def scatter(points: Sequence[Point], label: str, caption: str) -> Scatter:
 def plate_map(values: Mapping[str, float | None], titles: Mapping[str, str], label: str) -> PlateMap:
     """Lay out a plate of 8 × 12 wells, or the next larger format that holds all of them."""
     places = {place: well for well in values if (place := well_place(well)) is not None}
-    rows, columns = _format_for(places)
+    rows, columns = plate_format(places)
     known = [value for value in values.values() if value is not None]
     low, high = (min(known), max(known)) if known else (0.0, 0.0)
     wells = []
@@ -124,23 +123,6 @@ def plate_map(values: Mapping[str, float | None], titles: Mapping[str, str], lab
     ends = (compact(low), compact(high)) if high > low else (None, None)
     names = tuple(row_name(row) for row in range(rows)), tuple(str(1 + column) for column in range(columns))
     return PlateMap(label, *names, tuple(wells), *ends)
-
-
-def well_place(well: str) -> tuple[int, int] | None:
-    """Give row and column of a well, from 0 (A01 → 0, 0; AA01 → 26, 0); None for another kind of name."""
-    parts = split_well(well)
-    if parts is None:
-        return None
-    letters, column = parts
-    row = 0
-    for letter in letters:
-        row = 26 * row + ord(letter) - ord("A") + 1
-    return row - 1, column - 1
-
-
-def row_name(row: int) -> str:
-    """Name a row counted from 0: A … Z, AA …."""
-    return ("" if row < 26 else chr(ord("A") + row // 26 - 1)) + chr(ord("A") + row % 26)
 
 
 def ramp(share: float) -> tuple[int, int, int]:
@@ -168,12 +150,6 @@ def round_axis(low: float, high: float) -> tuple[float, float, list[float]]:
     step = next(part * power for part in (1, 2, 2.5, 5, 10) if part * power >= rough * (1 - 1e-9))
     ticks = np.arange(np.ceil(start / step), np.floor(stop / step) + 1) * step
     return start, stop, [float(tick) + 0.0 for tick in ticks]
-
-
-def _format_for(places: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    needed = [1 + max((place[axis] for place in places), default=0) for axis in (0, 1)]
-    fitting = (size for size in PLATES if size[0] >= needed[0] and size[1] >= needed[1])
-    return next(fitting, (needed[0], needed[1]))
 
 
 def _ink(colour: tuple[int, int, int]) -> str:

@@ -13,9 +13,11 @@ from unstained.errors import OutputFailed, UnstainedError
 from unstained.measurement.evaluation import Evaluation
 from unstained.measurement.plates import stored_tables
 from unstained.plates.plate import Plate, open_plate
+from unstained.ranking.ranking import Ranking
 from unstained.report.charts import ramp_css
 from unstained.report.content import choose_fields
 from unstained.report.origin import origin_of
+from unstained.report.ranked import ranked
 from unstained.report.sections import Plates
 from unstained.report.together import together
 from unstained.report.wording import Values
@@ -23,7 +25,7 @@ from unstained.report.wording import Values
 Scores = Evaluation | Values
 
 
-def write_report(
+def write_report(  # noqa: PLR0913 (all but two have a default)
     predicted: Plate,
     out: Path,
     *,
@@ -31,6 +33,7 @@ def write_report(
     evaluation: Scores | Sequence[Scores] | None = None,
     run: Mapping[str, Any] | None = None,
     source: Plate | None = None,
+    ranking: Ranking | None = None,
 ) -> Path:
     """Write a page on a predicted plate to `out`; an earlier page there is replaced.
 
@@ -44,6 +47,8 @@ def write_report(
         Record of the run that made the predictions, shown as it is.
     source
         Plate with the label-free images; None = `truth`, or the plate that was predicted if it is there.
+    ranking
+        Of this plate's wells; it goes before all else.
 
     Raises
     ------
@@ -60,6 +65,7 @@ def write_report(
     page = _render(
         title=predicted.name,
         model=", ".join(str(card.get("name")) for card in predicted.info.get("models", ())),
+        ranked=None if ranking is None else ranked(ranking),
         sections=sections,
         together=together(predicted, truth, tables),
         simulated=bool(predicted.info.get("simulated")),

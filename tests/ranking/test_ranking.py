@@ -1,0 +1,236 @@
+"""Ranking of plates from tables with known answers: wells, clones, controls, effects, days, files."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from unstained.errors import BadInput, BadSettings
+from unstained.ranking.columns import columns_of, joined
+from unstained.ranking.files import read_ranking, write_ranking
+from unstained.ranking.ranking import RankedPlate, RankSettings, agreement_by_well, rank_plates
+from unstained.ranking.score import Score
+from unstained.report.ranked import ranked
+
+COUNT = Score(title="Number", terms={"nuclei.count": {}})
+WELLS = [f"{row}{column:02d}" for row in "ABCDEFGH" for column in range(1, 13)]
+
+
+def plate(levels, noise=0.0, fields=4, name="p", conditions=None, seed=0, **more):
+    """One row a field: as many nuclei as the well's level says, with noise between fields."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        {"plate": name, "well": well, "field": field, "stain": "nuclei",
+         "count": level + noise * rng.standard_normal(), "area_um2": 100.0, "intensity_total": 1e4,
+         "intensity_mean": 100.0}
+        for well, level in levels.items() for field in range(fields)
+    ]  # fmt: skip
+    known = pd.DataFrame({"well": list(levels), **(conditions or {})})
+    return RankedPlate(name, {"fields": pd.DataFrame(rows)}, known, **more)
+
+
+def levels(*values):
+    return dict(zip(WELLS, values, strict=False))
+
+
+def rank(*plates, score=COUNT, **settings):
+    return rank_plates(plates, RankSettings(score=score, **settings))
+
+
+def test_columns_weigh_fields_as_their_kind_says():
+    table = pd.DataFrame({
+        "plate": "p", "well": ["A01", "A01"], "field": [0, 1], "stain": "er", "count": [1, 3],
+        "area_um2": [10.0, 30.0], "intensity_total": [100.0, 900.0], "intensity_mean": [10.0, 30.0],
+    })  # fmt: skip
+    cells = pd.DataFrame({
+        "plate": "p", "well": "A01", "field": [0, 1, 1, 1], "label": [1, 1, 2, 3],
+        "er_total": [1.0, 5.0, 5.0, 5.0], "er_positive": [True, False, False, False],
+        "titre_g_per_l": 2.0,
+    })  # fmt: skip
+    columns = columns_of({"fields": table, "cells": cells})
+    names = ["er.count", "er.intensity_total", "er.intensity_mean", "cells.er_total", "cells.er_positive"]
+    np.testing.assert_allclose(columns.by_well(names), [[2, 500, 25, 4, 0.25]])
+    assert "cells.titre_g_per_l" not in columns.values
+    assert columns.wells["fields"].tolist() == [2]
+
+
+def test_resampling_draws_each_wells_fields_within_the_well():
+    columns = columns_of(plate(levels(1, 2, 3), fields=5).tables)
+    counts = columns.resampled(np.random.default_rng(0))
+    assert counts.sum() == 15
+    assert counts.reshape(3, 5).sum(axis=1).tolist() == [5, 5, 5]
+
+
+def test_the_order_is_that_of_the_levels_and_scores_are_robust_z():
+    ranking = rank(plate(levels(10, 30, 20, 50, 40), noise=0.1))
+    assert ranking.wells["well"].tolist() == ["A04", "A05", "A02", "A03", "A01"]
+    assert ranking.wells["rank"].tolist() == [1, 2, 3, 4, 5]
+    spread = ranking.wells["score"].iloc[0] - ranking.wells["score"].iloc[2]
+    assert spread == pytest.approx(20 / (1.4826 * 10), rel=0.05)
+    assert ranking.units == "wells"
+    assert ranking.wells["tie"].tolist() == [1, 2, 3, 4, 5]
+
+
+def test_less_is_better_where_the_score_says_so():
+    down = Score(title="few", terms={"nuclei.count": {"direction": "down"}})
+    assert rank(plate(levels(10, 30, 20)), score=down).wells["well"].tolist() == ["A01", "A03", "A02"]
+
+
+def test_gain_of_the_light_changes_no_rank():
+    # a plate twice as bright: robust z takes it out
+    light = Score(title="light", terms={"nuclei.intensity_total": {"transform": "log"}})
+    first = plate(levels(1, 2, 3, 4))
+    table = first.tables["fields"].assign(intensity_total=[10.0 ** (i // 4) for i in range(16)])
+    bright = table.assign(intensity_total=2 * table["intensity_total"])
+    ranks = [
+        rank(RankedPlate("p", {"fields": each}, first.conditions), score=light).wells
+        for each in (table, bright)
+    ]
+    pd.testing.assert_frame_equal(ranks[0], ranks[1])
+
+
+def test_the_standard_error_is_that_of_the_fields():
+    ranking = rank(plate(levels(*np.linspace(50, 150, 60)), noise=8.0, fields=6, seed=3))
+    spread = 1.4826 * np.median(np.abs(np.linspace(50, 150, 60) - 100))
+    assert ranking.wells["error"].mean() == pytest.approx(8 / np.sqrt(6) / spread, rel=0.12)
+
+
+def test_controls_are_the_scale_where_the_plate_map_names_three():
+    marked = ["", "yes", "yes", "yes", None]
+    ranking = rank(plate(levels(100, 10, 11, 12, 50), conditions={"control": marked}))
+    by_well = ranking.wells.set_index("well")["score"]
+    assert by_well["A03"] == pytest.approx(0)
+    assert by_well["A01"] == pytest.approx(89 / 1.4826)
+    assert any("3 controls" in note for note in ranking.notes)
+    alone = rank(plate(levels(100, 10, 11, 12, 50), conditions={"control": ["yes", "", "", "", ""]}))
+    assert any("no controls" in note for note in alone.notes)
+
+
+def test_one_field_a_well_gives_an_order_without_intervals_and_says_so():
+    ranking = rank(plate(levels(1, 2, 3), fields=1))
+    assert ranking.wells["well"].tolist() == ["A03", "A02", "A01"]
+    assert "rank_low" not in ranking.wells
+    assert any("one field a well" in note for note in ranking.notes)
+
+
+def test_columns_count_by_their_agreement_with_the_real_stain():
+    both = Score(title="both", terms={"nuclei.count": {}, "nuclei.area_um2": {}})
+    base = plate(levels(1, 2, 3, 4, 5), noise=0.01)
+    areas = np.repeat([5.0, 4, 3, 2, 1], 4)
+    tables = {"fields": base.tables["fields"].assign(area_um2=areas)}
+
+    def known(count, area):
+        agreement = {"nuclei.count": count, "nuclei.area_um2": area}
+        return RankedPlate("p", tables, base.conditions, agreement=agreement)
+
+    ranking = rank(known(1.0, 0.2), score=both)
+    assert ranking.wells["well"].iloc[0] == "A05"
+    assert ranking.wells["rank_high"].iloc[0] > 1  # what the area doesn't tell stays unknown
+    assert rank(known(0.2, 1.0), score=both).wells["well"].iloc[0] == "A01"
+
+
+def test_wells_without_cells_or_with_a_bad_verdict_stand_at_the_end_unranked():
+    log = Score(title="log", terms={"nuclei.count": {"transform": "log"}})
+    ranking = rank(
+        plate(levels(0, 20, 30, 40), noise=0.0, verdicts={"A02": "trust", "A04": "refuse"}),
+        score=log, leave_out=("refuse",),
+    )  # fmt: skip
+    assert ranking.wells["well"].tolist()[:2] == ["A03", "A02"]
+    assert ranking.wells["rank"].isna().tolist() == [False, False, True, True]
+    assert any("A01" in note and "A04" in note for note in ranking.notes)
+
+
+def test_an_edge_effect_is_found_and_taken_away():
+    rng = np.random.default_rng(0)
+    rim = np.array([well[0] in "AH" or well[1:] in ("01", "12") for well in WELLS])
+    values = rng.normal(100, 5, 96) + 20 * rim
+    ranking = rank(plate(dict(zip(WELLS, values, strict=True)), noise=1.0), correct=("edge",))
+    assert ranking.corrections[0].size == pytest.approx(20, abs=4)
+    after = ranking.wells.set_index("well")["score"][np.array(WELLS)[rim]].median()
+    assert abs(after) < 0.3
+    assert (ranking.wells["rank_uncorrected"] != ranking.wells["rank"]).any()
+
+
+def test_confluence_is_taken_from_the_other_columns_not_from_the_number():
+    both = Score(title="both", terms={"nuclei.count": {}, "nuclei.area_um2": {}})
+    count = np.random.default_rng(0).uniform(50, 150, 24)
+    base = plate(levels(*count))
+    tables = {"fields": base.tables["fields"].assign(area_um2=np.repeat(3 * count + 7, 4))}
+    ranking = rank(RankedPlate("p", tables, base.conditions), score=both, correct=("confluence",))
+    assert [each.column for each in ranking.corrections] == ["nuclei.area_um2"]
+    assert any("nuclei.area_um2 doesn't vary" in note for note in ranking.notes)
+
+
+def test_clones_are_means_of_their_wells_with_the_spread_between_them():
+    clones = [f"C{index // 3:02d}" for index in range(36)]
+    rng = np.random.default_rng(0)
+    true = np.repeat(np.linspace(0, 110, 12), 3)
+    ranking = rank(plate(levels(*(true + rng.normal(0, 6, 36))), noise=0.1, conditions={"clone": clones}))
+    assert ranking.units == "clones"
+    assert ranking.clones["clone"].tolist()[0] == "C11"
+    spread = 1.4826 * np.median(np.abs(true - np.median(true)))
+    assert ranking.clones["error"].iloc[0] == pytest.approx(6 / np.sqrt(3) / spread, rel=0.35)
+    assert ranking.clones["wells"].eq(3).all()
+
+
+def test_days_give_trends_and_say_who_can_go():
+    clones = [f"C{index:02d}" for index in range(12)]
+    wells = iter(WELLS)
+    values, conditions = {}, {"clone": [], "day": []}
+    for day in (0.0, 30.0, 60.0):
+        for index, clone in enumerate(clones):
+            level = 100 + 10 * index - (60 * day / 30 if clone == "C11" else 0)  # the best one fails
+            values[next(wells)] = level
+            conditions["clone"].append(clone)
+            conditions["day"].append(day)
+    ranking = rank(plate(values, noise=2.0, conditions=conditions), top=3)
+    assert ranking.clones["day"].eq(60).all()
+    assert ranking.clones["clone"].iloc[0] == "C10"
+    worst = ranking.over_time.iloc[-1]
+    assert worst["clone"] == "C11"
+    spread = 1.4826 * np.median(np.abs(np.array(list(values.values())) - np.median(list(values.values()))))
+    assert worst["per_30_days"] == pytest.approx(-60 / spread, rel=0.1)
+    first = ranking.dropping[ranking.dropping["day"] == 0]
+    assert set(first.loc[first["lower_half"], "clone"]) == set(clones[:6])
+    assert first["risk_of_half"].iloc[0] == 0  # the last day's best are C10, C09, C08
+    assert any(note.startswith("day 0") for note in ranking.notes)
+
+
+def test_several_plates_are_ranked_together():
+    ranking = rank(plate(levels(10, 30), noise=0.1), plate(levels(20, 40), noise=0.1, name="q"))
+    assert list(zip(ranking.wells["plate"], ranking.wells["well"], strict=True)) == [
+        ("q", "A02"), ("p", "A02"), ("q", "A01"), ("p", "A01"),
+    ]  # fmt: skip
+    assert len(joined([columns_of(plate(levels(1)).tables)] * 2).places) == 8
+
+
+def test_real_stains_are_ranked_beside():
+    real = plate(levels(40, 30, 20), noise=0.1)
+    ranking = rank(plate(levels(10, 30, 20), noise=0.1, real=real.tables))
+    assert ranking.wells["rank_real"].tolist() == [2, 3, 1]
+    found = agreement_by_well(plate(levels(1, 2, 3)).tables, plate(levels(2, 4, 6)).tables, COUNT)
+    assert found == {"nuclei.count": pytest.approx(1)}
+
+
+def test_a_missing_column_and_too_few_wells_are_one_clear_line():
+    with pytest.raises(BadSettings, match=r"cells.gfp_mean not measured; there are: nuclei.count"):
+        rank(plate(levels(1, 2)), score=Score(title="t", terms={"cells.gfp_mean": {}}))
+    with pytest.raises(BadInput, match="fewer than two wells"):
+        rank(plate(levels(1)))
+
+
+def test_what_is_written_reads_back_and_the_page_says_the_same(tmp_path):
+    clones = [f"C{index // 2}" for index in range(8)]
+    ranking = rank(plate(levels(*range(10, 90, 10)), noise=1.0, conditions={"clone": clones}))
+    write_ranking(tmp_path, ranking)
+    assert {"ranking.csv", "ranking.xlsx", "wells.csv", "heat-map.png", "ranking.json"} <= {
+        path.name for path in tmp_path.iterdir()
+    }
+    again = read_ranking(tmp_path)
+    pd.testing.assert_frame_equal(again.clones, ranking.clones, check_dtype=False)
+    page = ranked(again)
+    assert page.rows[0]["clone"] == "C3"
+    assert page.lead[0] == "The best 4 of 4 clones: C3, C2, C1, C0."
+    book = pd.read_excel(tmp_path / "ranking.xlsx", sheet_name=None)
+    assert list(book) == ["ranking", "wells", "notes"]
+    with pytest.raises(BadInput, match="no ranking in"):
+        read_ranking(tmp_path / "elsewhere")
