@@ -120,7 +120,7 @@ def background(bench: Workbench) -> Answer:
         "non-local means, top-hat, clipped": freed.target.updated(smooth_um=0.0, noise="non_local_means"),
     }
     variants = [
-        Variant(name, (recorded if target.is_recorded else freed).updated(target=target.model_dump()))
+        bench.variant(name, (recorded if target.is_recorded else freed).updated(target=target.model_dump()))
         for name, target in kinds.items()
     ]
     rows = mean_rows(bench, variants)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ def phenotypes(bench: Workbench) -> Answer:
         for name, wells in _wells(bench).items()
     }
     learnt = {
-        name: Variant(f"trained on {name}", bench.stain(STAIN), fields=fields["train"])
+        name: replace(bench.variant(f"trained on {name}", STAIN), fields=fields["train"])
         for name, fields in groups.items()
     }
     across: list[Row] = []
@@ -73,8 +74,8 @@ def _closed(
     for few in (number for number in FEW if number < len(fields["train"])):
         chosen = some_of(fields["train"], few)
         steps = max(1, round(SHARE_OF_STEPS * bench.steps))
-        goes_on = Variant(f"{own} → {other}, {few}", variant.stain, fields=chosen, start=variant, steps=steps)
-        nothing = Variant(f"{other} alone, {few}", variant.stain, fields=chosen)
+        nothing = replace(bench.variant(f"{other} alone, {few}", STAIN), fields=chosen)
+        goes_on = replace(nothing, label=f"{own} → {other}, {few}", start=variant, steps=steps)
         for name, each in ((f"from {own}", goes_on), ("from nothing", nothing)):
             scored = [bench.score(each, seed, fields=tested) for seed in bench.seeds]
             rows.append(_row(scored, **place, start=name, fields=few))

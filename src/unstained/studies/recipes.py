@@ -3,6 +3,8 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -18,7 +20,7 @@ AMOUNTS = (1, 2, 4, 8, 16, 32)
 
 PLAIN_CROPS = {"rotate_deg": 0.0, "scale": 1.0, "flip": False}
 
-GROUPS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
+GROUPS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "initial weights": {
         "he_normal (default)": {},
         "glorot_uniform": {"network": {"initial": "glorot_uniform"}},
@@ -52,7 +54,7 @@ def recipes(bench: Workbench) -> Answer:
     figures: dict[str, Figure] = {}
     findings = []
     for group, changes in GROUPS.items():
-        variants = [_variant(bench, label, change) for label, change in changes.items()]
+        variants = [bench.variant(label, STAIN, **change) for label, change in changes.items()]
         name = group.replace(" ", "-")
         rows = mean_rows(bench, variants)
         tables[name] = rows
@@ -66,21 +68,11 @@ def recipes(bench: Workbench) -> Answer:
     return Answer(tables, findings, figures)
 
 
-def _variant(bench: Workbench, label: str, changes: Mapping[str, object]) -> Variant:
-    """Describe a variant whose nested settings (network, crops) change in part."""
-    default = bench.variant(label, STAIN).settings
-    nested = {
-        name: getattr(default, name).updated(**value) if isinstance(value, Mapping) else value
-        for name, value in changes.items()
-    }
-    return Variant(label, bench.stain(STAIN), default.updated(**nested))
-
-
 def _amounts(bench: Workbench) -> tuple[list[Row], Figure]:
     variants, counts = [], []
     for amount in (each for each in AMOUNTS if each < len(bench.training_fields)):
         fields = some_of(bench.training_fields, amount)
-        variants.append(Variant(f"{amount} fields", bench.stain(STAIN), fields=fields))
+        variants.append(replace(bench.variant(f"{amount} fields", STAIN), fields=fields))
         counts.append(amount)
     variants.append(bench.variant("all fields", STAIN))
     counts.append(len(bench.training_fields))

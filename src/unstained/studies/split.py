@@ -50,7 +50,7 @@ def split(bench: Workbench) -> Answer:
     subject = Subject(stain, bench.input, {stain: bench.targets[stain]}, bench.stains)
     rows: list[Row] = []
     for seed in bench.seeds:
-        settings = TrainingSettings(steps=bench.steps, seed=seed)
+        settings = bench.base.updated(steps=bench.steps, seed=seed)
         asked = {"stain": stain, "settings": settings.model_dump(mode="json")}
         place = bench.place_for("split", asked)
         if not place.exists():

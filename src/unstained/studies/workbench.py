@@ -42,7 +42,7 @@ class Variant:
 
     label: str  # as tables call it; doesn't decide anything
     stain: Stain
-    settings: TrainingSettings = field(default_factory=TrainingSettings)  # steps and seed are the workbench's
+    settings: TrainingSettings  # steps and seed are the workbench's
     fields: tuple[FieldName, ...] | None = None  # of the training ones; None = all
     start: "Variant | None" = None
     steps: int | None = None  # in place of the workbench's
@@ -68,6 +68,7 @@ class Workbench:
     test: tuple[str, ...] | None = None  # wells or fields; None = chosen
     steps: int = 400
     seeds: tuple[int, ...] = (0, 1)
+    base: TrainingSettings = field(default_factory=TrainingSettings)  # what variants change
     devices: Mapping[str, Any] = field(default_factory=dict)  # for Lightning's Trainer
     tell: Callable[[str], None] = lambda _: None
     _last: dict[str, Pairs] = field(default_factory=dict, repr=False, compare=False)
@@ -103,9 +104,13 @@ class Workbench:
         return self.stains[name]
 
     def variant(self, label: str, stain: Stain | str, **changes: Any) -> Variant:
-        """Describe a training that differs from the default recipe in some settings."""
+        """Describe a training that differs from the base recipe; `crops` and `network` change in part."""
         described = self.stain(stain) if isinstance(stain, str) else stain
-        return Variant(label, described, TrainingSettings().updated(**changes))
+        nested = {
+            name: getattr(self.base, name).updated(**value) if isinstance(value, Mapping) else value
+            for name, value in changes.items()
+        }
+        return Variant(label, described, self.base.updated(**nested))
 
     def model(self, variant: Variant, seed: int) -> Model:
         """Train a variant with a seed, unless that is done."""
