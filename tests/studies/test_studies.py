@@ -141,7 +141,7 @@ def test_every_study_runs_and_writes_tables_sentences_and_pictures(bench, tmp_pa
     assert found.tables
     assert all(rows for rows in found.tables.values())
     assert found.findings
-    assert "simulated plate cho: 2 test fields of 2 wells" in found.data
+    assert "plate cho, simulated: 2 test fields of 2 wells" in found.data
     kept = json.loads((out / "study.json").read_text(encoding="utf-8"))
     assert kept["name"] == name
     for table, rows in found.tables.items():

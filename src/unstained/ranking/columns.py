@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -45,7 +46,7 @@ class Columns:
         weight = self.weights[list(names)].to_numpy(dtype=np.float64)
         often = np.ones(len(self.places)) if counts is None else counts
         weight = np.where(np.isfinite(value), weight, 0.0) * often[:, None]
-        member = self._membership()
+        member = self._membership
         total = member @ weight
         with np.errstate(invalid="ignore", divide="ignore"):
             found: NDArray[np.float64] = (member @ np.where(weight > 0, weight * value, 0.0)) / total
@@ -53,18 +54,20 @@ class Columns:
 
     def resampled(self, rng: np.random.Generator) -> Vector:
         """Draw each well's fields anew with replacement; gives how often each field was drawn."""
-        number = self._well_numbers()
+        number = self._well_numbers
         sizes = np.bincount(number)
         order = np.argsort(number, kind="stable")
         starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         drawn = order[starts[number] + (rng.random(len(number)) * sizes[number]).astype(int)]
         return np.bincount(drawn, minlength=len(number)).astype(np.float64)
 
+    @cached_property
     def _well_numbers(self) -> NDArray[np.intp]:
         return np.asarray(self.places.groupby(WELL, sort=False).ngroup(), dtype=np.intp)
 
+    @cached_property
     def _membership(self) -> NDArray[np.float64]:
-        numbers = self._well_numbers()
+        numbers = self._well_numbers
         member = np.zeros((numbers.max(initial=-1) + 1, len(numbers)))
         member[numbers, np.arange(len(numbers))] = 1
         return member

@@ -50,10 +50,10 @@ Run: TypeAlias = Callable[[Workbench], Answer]
 def described(bench: Workbench) -> str:
     """Say which data a study's numbers are from."""
     plate, split = bench.plate, bench.split
-    kind = "simulated plate" if plate.info.get("simulated") else "plate"
+    kind = ", simulated" if plate.info.get("simulated") else ""
     wells = len({region.field.well for region in split.test})
     return (
-        f"{kind} {plate.name}: {len(bench.test_fields)} test fields of {wells} wells,"
+        f"plate {plate.name}{kind}: {len(bench.test_fields)} test fields of {wells} wells,"
         f" {len(bench.training_fields)} training fields; split by {split.level}"
     )
 
