@@ -34,7 +34,7 @@ SAMPLE, MODEL, FIELD = "hela-rpe1", "hela-rpe1-nuclei", "A01/2"
 LICENCE, ATTRIBUTION = "MIT", "images: cell-AAP, Anish Virdi"
 
 
-CHO = TwinSettings(wells=24, fields=1, clones=6, days=(0.0, 30.0, 60.0, 90.0), seed=7)
+CHO = TwinSettings(wells=24, fields=1, clones=6, days=(0.0, 60.0), seed=7)
 CHO_MODEL = "cho-four"
 
 
@@ -89,7 +89,7 @@ def demo_cho(out: Path, *, overwrite: bool = False, telling: Telling = SILENT) -
     asked = {"plate": "cho", "twin": CHO.model_dump(mode="json")}
     begin_folder(out, asked, overwrite=overwrite)
     origin = "a simulated plate (unstained twin)"
-    telling.note(f"images: {origin}: {CHO.clone_count} clones, days 0 to 90; nothing in it is real")
+    telling.note(f"images: {origin}: {CHO.clone_count} clones, two days, two wells each; nothing is real")
     plate = simulate(out / "cho.zarr", CHO, overwrite=True, telling=telling)
     predicted = predict(plate, [labeller], out / "predicted.zarr", overwrite=True, telling=telling)
     return _reported(plate, predicted, out, asked, origin, telling)

@@ -122,7 +122,7 @@ def test_columns_count_by_their_agreement_with_the_real_stain():
         agreement = {"nuclei.count": count, "nuclei.area_um2": area}
         return RankedPlate("p", tables, base.conditions, agreement=agreement)
 
-    ranking = rank(known(1.0, 0.2), score=both)
+    ranking = rank(known(1.0, 0.2), score=both, top=2)
     assert ranking.wells["well"].iloc[0] == "A05"
     assert ranking.wells["rank_high"].iloc[0] > 1  # what the area doesn't tell stays unknown
     assert rank(known(0.2, 1.0), score=both).wells["well"].iloc[0] == "A01"
@@ -229,7 +229,7 @@ def test_what_is_written_reads_back_and_the_page_says_the_same(tmp_path):
     pd.testing.assert_frame_equal(again.clones, ranking.clones, check_dtype=False)
     page = ranked(again)
     assert page.rows[0]["clone"] == "C3"
-    assert page.lead[0] == "The best 4 of 4 clones: C3, C2, C1, C0."
+    assert page.lead[0] == "The best 1 of 4 clones: C3."
     book = pd.read_excel(tmp_path / "ranking.xlsx", sheet_name=None)
     assert list(book) == ["ranking", "wells", "notes"]
     with pytest.raises(BadInput, match="no ranking in"):

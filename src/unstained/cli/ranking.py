@@ -20,7 +20,9 @@ def rank(
     by: Annotated[
         str, typer.Option(metavar="SCORE", help="productivity, growth, or a YAML file.")
     ] = "productivity",
-    top: Annotated[int, typer.Option(metavar="N", help="How many best are looked for.")] = 5,
+    top: Annotated[
+        int | None, typer.Option(metavar="N", help="How many best are looked for [default: 5, or a quarter].")
+    ] = None,
     correct: Annotated[
         str | None, typer.Option(metavar="edge,confluence", help="Effects to take away [default: none].")
     ] = None,

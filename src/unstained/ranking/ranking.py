@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from unstained.errors import BadInput, BadSettings, listed
+from unstained.prediction.plates import VERDICTS
 from unstained.ranking.columns import WELL, Columns, columns_of, joined
 from unstained.ranking.corrections import Correction, corrected
 from unstained.ranking.order import (
@@ -29,6 +30,7 @@ from unstained.settings import Settings
 CLONE, DAY, CONTROL = "clone", "day", "control"
 """Columns of the plate map that are looked for."""
 
+MOST_BEST = 5
 FEWEST_CONTROLS = 3
 RESAMPLINGS = 200
 PRIOR_FIELDS = 4
@@ -42,13 +44,20 @@ class RankSettings(Settings):
     """How wells are ranked."""
 
     score: Score
-    top: int = Field(5, ge=1, description="how many best are looked for")
+    top: int | None = Field(
+        None, ge=1, description="how many best are looked for; null = 5, of fewer than 20 a quarter"
+    )
     correct: tuple[Literal["edge", "confluence"], ...] = Field(
         (), description="take away what a well's place on the plate, or its number of cells, explains"
     )
     leave_out: tuple[str, ...] = Field((), description="verdicts whose wells aren't ranked")
     risk: float = Field(0.1, gt=0, lt=1, description="of losing one of the best when clones are dropped")
     seed: int = 0
+
+
+    def best_of(self, units: int) -> int:
+        """Say how many best are looked for among so many units."""
+        return min(self.top or min(MOST_BEST, max(1, units // 4)), units)
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,7 @@ def rank_plates(plates: Sequence[RankedPlate], settings: RankSettings) -> Rankin
     clones = over_time = dropping = None
     if CLONE in table and table[CLONE].notna().any():
         units, replicated = _by_clone(table[usable])
-        if not replicated:
+        if not replicated and table["error"].notna().any():
             notes.append("no clone stands in enough wells: intervals hold the sampling of fields alone")
         last = units[units[DAY] == units[DAY].max()] if DAY in units else units
         clones = _ordered(last, scored.model_error, settings, rng)
@@ -261,11 +270,11 @@ def _ordered(
     error = table["error"].to_numpy(dtype=np.float64)
     known = known_scores(table["score"].to_numpy(dtype=np.float64), error, model_error, rng)
     table["rank_low"], table["rank_high"] = rank_intervals(known)
-    table["chance_of_top"] = chance_of_top(known, min(settings.top, len(table)))
+    table["chance_of_top"] = chance_of_top(known, settings.best_of(len(table)))
     table["tie"] = tie_groups(known)
     after = known_scores(table["score"].to_numpy(dtype=np.float64), error, 0.0, rng).deviation
     after = after if model_error > 0 else np.zeros(len(table))
-    table["worth_of_staining"] = worth_of_staining(known, after, settings.top)
+    table["worth_of_staining"] = worth_of_staining(known, after, settings.best_of(len(table)))
     return table
 
 
@@ -273,10 +282,12 @@ def _by_clone(wells: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
     """Average wells by clone (and day); says whether the spread between wells of one clone is known."""
     keys = [CLONE, *([DAY] if DAY in wells else [])]
     groups = wells.groupby(keys, sort=True)
-    numeric = [name for name in wells.select_dtypes("number").columns if name not in (*keys, "fields")]
+    apart = (*keys, "fields", "verdict")
+    numeric = [name for name in wells.select_dtypes("number").columns if name not in apart]
     units = groups[numeric].mean()
     units["wells"] = groups.size()
     units["which"] = groups["well"].agg(", ".join)
+    units["verdict"] = groups["verdict"].agg(_worst)
     freedom = float((units["wells"] - 1).sum())
     between = groups["score"].var(ddof=1).fillna(0.0) * (units["wells"] - 1)
     replicated = freedom >= FEWEST_REPLICATES
@@ -286,6 +297,11 @@ def _by_clone(wells: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
         variance = groups["error"].agg(lambda each: float(np.square(each).mean()))
         units["error"] = np.sqrt(variance / units["wells"])
     return units.reset_index(), replicated
+
+
+def _worst(verdicts: pd.Series[Any]) -> str | float:
+    known = [str(each) for each in verdicts.dropna()]
+    return max(known, key=VERDICTS.index) if known else np.nan
 
 
 def _trends(units: pd.DataFrame) -> pd.DataFrame:
@@ -320,11 +336,12 @@ def _dropping(
         known = _known(then, model_error, rng)
         if known is None or final is None:
             return pd.DataFrame()
-        then["can_go"] = safe_to_drop(known, settings.top, settings.risk)
-        then["chance_of_top"] = chance_of_top(known, settings.top)
+        best = settings.best_of(len(then))
+        then["can_go"] = safe_to_drop(known, best, settings.risk)
+        then["chance_of_top"] = chance_of_top(known, best)
         then["lower_half"] = then["score"].rank(ascending=True) <= len(then) // 2
         at = last.index.get_indexer(then.loc[then["lower_half"], CLONE])
-        lost = (final.ranks[:, at] <= settings.top).any(axis=1).mean() if len(at) else 0.0
+        lost = (final.ranks[:, at] <= best).any(axis=1).mean() if len(at) else 0.0
         then["risk_of_half"] = lost
         blocks.append(then[[DAY, CLONE, "score", "chance_of_top", "can_go", "lower_half", "risk_of_half"]])
     return pd.concat(blocks, ignore_index=True)

@@ -51,7 +51,8 @@ class Ranked:
 def ranked(ranking: Ranking) -> Ranked:
     """Collect what the page says of a ranking."""
     table = ranking.wells if ranking.clones is None else ranking.clones
-    rows = [_row(row) for row in _rows(table)]
+    told = table.dropna(axis="columns", how="all")
+    rows = [_row(row) for row in _rows(told)]
     return Ranked(
         title=f"Ranking: {ranking.settings.score.title}",
         lead=_lead(ranking, table),
@@ -66,7 +67,7 @@ def ranked(ranking: Ranking) -> Ranked:
 
 def _lead(ranking: Ranking, table: pd.DataFrame) -> list[str]:
     name = "well" if ranking.clones is None else "clone"
-    top = min(ranking.settings.top, len(table))
+    top = ranking.settings.best_of(len(table))
     first = list(table[name].astype(str)[:top])
     said = [f"The best {top} of {len(table)} {ranking.units}: {', '.join(first)}."]
     if "tie" in table:
@@ -101,7 +102,7 @@ def _shown(value: Any, name: str) -> str:
 
 def _map(plate: Any, wells: pd.DataFrame) -> PlateMap:
     scores = {
-        str(row["well"]): None if pd.isna(row["score"]) else float(row["score"])
+        str(row["well"]): None if pd.isna(row["score"]) else round(float(row["score"]), 2)
         for row in _rows(wells)
     }
     titles = {
