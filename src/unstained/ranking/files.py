@@ -36,7 +36,7 @@ def write_ranking(folder: Path, ranking: Ranking) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with pd.ExcelWriter(folder / "ranking.xlsx") as book:
             for name, table in tables.items():
-                table.to_csv(folder / f"{name}.csv", index=False, encoding="utf-8", lineterminator="\n")
+                table.to_csv(folder / f"{name}.csv", index=False, float_format="%.8g", lineterminator="\n")
                 table.to_excel(book, index=False, sheet_name=name)
             pd.DataFrame({"notes": list(ranking.notes)}).to_excel(book, index=False, sheet_name="notes")
         heat_map(ranking.wells, ranking.settings.score.title).savefig(folder / "heat-map.png", dpi=110)

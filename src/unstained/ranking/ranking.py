@@ -191,7 +191,7 @@ def _score(
     table = wells.assign(score=total(values))
     table["error"] = _field_errors(np.array([total(each + shift) for each in drawn]), table["fields"])
     if not table["error"].notna().any():
-        notes.append("one field a well: the error of sampling isn't known, so there are no intervals")
+        notes.append("one field a well: the error of sampling isn't known, so wells have no intervals")
     for index, name in enumerate(names):
         table[f"z {name}"] = z[:, index]
     if corrections:

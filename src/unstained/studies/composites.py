@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from unstained.errors import BadInput
-from unstained.measurement.composites import BODY, NUCLEI
+from unstained.measurement.composites import BODY, NUCLEI, measures_of
 from unstained.measurement.downstream import agreement
 from unstained.measurement.known import known_stain
 from unstained.measurement.plates import CELLS, measure_plate, measure_real
@@ -59,19 +59,13 @@ def _predicted(bench: Workbench) -> Plate:
 def _compare(real: pd.DataFrame, ours: pd.DataFrame, over: str) -> list[Row]:
     """Compare what each cell holds, row by row."""
     rows: list[Row] = []
-    place = {"label", "y_um", "x_um", "y_px", "x_px", "field", "row", "column"}
-    for measure in real.select_dtypes("number").columns.union(
-        [name for name in real.columns if name.endswith("_positive")], sort=False
-    ):
-        if measure in place or measure not in ours:
-            continue
+    for measure in measures_of(real):
         x, y = (table[measure].to_numpy(dtype=float) for table in (real, ours))
         known = np.isfinite(x) & np.isfinite(y)
         wells = real["well"].to_numpy(dtype=object)[known].tolist()
         found = agreement(x[known], y[known], wells, np.random.default_rng(0))
-        if found.pearson is not None:
-            rows.append({"measure": measure, "over": over, "pearson": found.pearson,
-                         "spearman": found.spearman, "bias": found.bias, "n": found.n})  # fmt: skip
+        rows.append({"measure": measure, "over": over, "pearson": found.pearson,
+                     "spearman": found.spearman, "bias": found.bias, "n": found.n})  # fmt: skip
     return rows
 
 

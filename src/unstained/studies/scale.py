@@ -86,6 +86,8 @@ def _finding(rows: list[Row]) -> str:
         for row in known if row["train"] == 1.0 for measure in SHORT.values()
         if row[measure] is not None and at_one[measure] is not None
     }  # fmt: skip
+    if not losses:
+        return "too few test fields for correlations."
     (_, predict, measure), worst = max(losses.items(), key=lambda item: item[1])
     return (
         f"pixel size known, trained at 1×: the largest loss of a correlation against 1× is {worst:.3f}"
