@@ -79,6 +79,14 @@ def test_the_golgi_is_learnt_as_its_target(plate, shared):
     assert card.backgrounds[1] > 90
 
 
+def test_how_predicted_spots_are_found_is_in_the_card_and_used_for_them_alone(shared, predicted):
+    spots = load_model_bundle(shared).card.likely_spots
+    assert [each is None for each in spots] == [True, True, False, True]
+    known = known_stain(predicted, "golgi")
+    assert known.recipe(0.325, predicted=True) == spots[2]
+    assert known.recipe(0.325, predicted=False) == STAINS["golgi"].objects
+
+
 def test_scores_are_against_the_stain_as_recorded_and_the_target_stands_beside(plate, predicted, tmp_path):
     scores = pipeline.evaluate(predicted, plate, tmp_path / "scores", fields="all")
     assert list(scores) == list(CHANNELS)

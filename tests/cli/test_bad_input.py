@@ -212,6 +212,7 @@ def commands_with_output(plate, images, model, predicted):
         "measure": ("measure", predicted),
         "evaluate": ("evaluate", predicted, "--truth", plate),
         "report": ("report", predicted),
+        "rank": ("rank", predicted, "--by", "growth"),
         "screen": ("screen", plate, "--model", model),
         "demo": ("demo", "--train"),
         "study": ("study", "split", plate, "--input", "TL", "--target", "DNA"),
@@ -219,8 +220,8 @@ def commands_with_output(plate, images, model, predicted):
 
 
 COMMANDS = (
-    "import", "predict", "predict an image", "train", "measure", "evaluate", "report", "screen", "demo",
-    "study",
+    "import", "predict", "predict an image", "train", "measure", "evaluate", "report", "rank", "screen",
+    "demo", "study",
 )  # fmt: skip
 
 

@@ -158,6 +158,25 @@ def test_report_is_one_file(run, predicted, plate, tmp_path):
     assert record["inputs"]["predicted"]["channels"] == ["nuclei"]
 
 
+def test_rank_puts_wells_in_order_and_the_report_takes_it(run, predicted, plate, tmp_path):
+    out, quiet = tmp_path / "ranking", tmp_path / "quiet.yaml"
+    quiet.write_text("terms: {nuclei.intensity_total: {}}", encoding="utf-8")
+    found = run("rank", predicted, "--by", quiet, "--stained", plate, "--out", out, "--json")
+    assert (found.code, found.err) == (0, "")
+    assert [each["rank"] for each in found.last["best"]] == [1, 2]
+    assert found.last["units"] == "wells"
+    table = pd.read_csv(out / "ranking.csv")
+    assert set(table["well"]) == {"A01", "A02"}
+    assert "rank_real" in table
+    page = tmp_path / "page.html"
+    assert run("report", predicted, "--ranking", out, "--out", page).code == 0
+    assert "Ranking: quiet" in page.read_text(encoding="utf-8")
+    wrong = run("rank", predicted, "--out", tmp_path / "no")
+    assert wrong.code == 1
+    assert "cells.gfp_mean" in wrong.err
+    assert not (tmp_path / "no").exists()
+
+
 def test_screen_goes_from_a_folder_of_images_to_a_report(run, images, model, tmp_path):
     out = tmp_path / "screened"
     words = ("screen", images, "--model", model, "--out", out, "--pixel-size-um", 0.5, "--json")
@@ -168,9 +187,12 @@ def test_screen_goes_from_a_folder_of_images_to_a_report(run, images, model, tmp
         "plate.zarr",
         "predicted.zarr",
         "tables",
+        "ranking",
         "report.html",
         "run.json",
     }
+    ranking = json.loads((out / "ranking" / "ranking.json").read_text(encoding="utf-8"))
+    assert ranking["settings"]["score"]["title"] == "Growth"
     assert pd.read_csv(out / "tables" / "wells.csv")["count"].tolist() == [24, 24]
     assert run(*words).code == 1
     assert run(*words, "--overwrite").code == 0

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unstained.errors import OutputExists
+from unstained.errors import BadInput, MissingChannel, OutputExists
 from unstained.measurement.known import known_stain
-from unstained.measurement.plates import measure_plate, stored_tables
+from unstained.measurement.plates import measure_plate, measure_real, stored_tables
 from unstained.plates.plate import FieldName, Plate, create_plate
 
 RADIUS_PX = 8
@@ -98,3 +98,32 @@ def test_predicted_objects_must_be_half_as_bright_as_faint_real_ones(make, card,
     plate = make({"A01/0": {"nuclei": 1}}, object_diameters_px=(16,), **card)
     assert known_stain(plate, "nuclei").recipe(None, predicted=True).least_contrast == least
     assert known_stain(plate, "nuclei").recipe(None, predicted=False).least_contrast == 0
+
+
+def test_real_stains_are_measured_as_predicted_ones_and_nothing_is_stored(make, tmp_path):
+    predicted = make(
+        {"A01/0": {"nuclei": 12, "er": 12}, "A02/0": {"nuclei": 3, "er": 3}},
+        targets=("REAL",), object_diameters_px=(16,),
+    )  # fmt: skip
+    writer = create_plate(tmp_path / "p.zarr", name="p", channels=("REAL",), pixel_size_um=0.5)
+    rng = np.random.default_rng(1)
+    for name, count in (("A01/0", 7), ("A03/0", 1)):
+        planes = (disks(count) + rng.normal(100, 3, (128, 160)))[None]
+        writer.write_field(FieldName.parse(name), planes.astype(np.float32))
+    truth = writer.finish()
+    tables = measure_real(truth, predicted)
+    fields = tables["fields"]
+    assert fields.groupby("stain")["count"].first().to_dict() == {"er": 7, "nuclei": 7}
+    assert set(fields["well"]) == {"A01"}  # A02 has no real stain, A03 no predicted one
+    assert tables["cells_by_well"]["cells"].tolist() == [7]
+    assert truth.labels_of(FieldName("A01", 0)) == ()
+    assert stored_tables(predicted) is None
+
+
+def test_real_stains_that_are_not_there(make, tmp_path):
+    predicted = make({"A01/0": {"nuclei": 1}}, targets=("DNA",))
+    for channel, well, error in (("ER", "A01", MissingChannel), ("DNA", "B01", BadInput)):
+        writer = create_plate(tmp_path / f"{channel}.zarr", name="p", channels=(channel,), pixel_size_um=0.5)
+        writer.write_field(FieldName(well, 0), disks(1)[None].astype(np.float32))
+        with pytest.raises(error):
+            measure_real(writer.finish(), predicted)
