@@ -10,7 +10,7 @@ from unstained.measurement.plates import measure_real
 from unstained.networks.bundle import Model, load_model_bundle, save_model
 from unstained.plates.plate import Plate
 from unstained.prediction.labeller import Labeller
-from unstained.ranking.ranking import agreement_by_well
+from unstained.ranking.estimates import agreement_by_well
 from unstained.ranking.score import load_score
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,6 +9,7 @@ Writes results/ranking-*.json.
 """
 
 import argparse
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +26,8 @@ from unstained.plates.fields import row_name
 from unstained.plates.plate import Plate, open_plate
 from unstained.prediction.labeller import load_model
 from unstained.ranking.columns import columns_of
-from unstained.ranking.ranking import RankedPlate, Ranking, RankSettings, rank_plates
+from unstained.ranking.estimates import RankedPlate
+from unstained.ranking.ranking import Ranking, RankSettings, rank_plates
 from unstained.ranking.score import load_score, robust_scale
 from unstained.twin.clones import Clone, make_clones
 from unstained.twin.plate import truth_path
@@ -35,6 +37,9 @@ NAMES = list(SCORE.terms)
 TRAITS = ("gfp", "er", "size", "golgi_compactness", "growth")
 TOP = 5
 DAYS = (0.0, 30.0, 60.0, 90.0)
+ROUNDS, A_ROUND = 4, 10
+"""Wells are stained in so many rounds of so many."""
+
 DATA = "simulated well tables, fitted on a plate of the twin (seed 404, 48 wells, model cho-four)"
 
 
@@ -305,7 +310,50 @@ def main() -> None:
         against={"from real stains": shares["real"], "from titre at day 30": shares["titre of that day"]},
         notes="one well of 4 fields a clone and day", **same,
     )  # fmt: skip
+    write_staining(world, settings, max(50, chosen.plates // 5), same)
     imaged(chosen.out, settings)
+
+
+def with_stains(made: Made, wells: set[str]) -> RankedPlate:
+    """Give the predicted plate with the real stains of some of its wells."""
+    real = {name: table[table["well"].isin(wells)] for name, table in made.real.tables.items()}
+    return replace(made.predicted, real=real if wells else None)
+
+
+def stained_step_by_step(made: Made, settings: RankSettings, *, by_list: bool) -> list[float]:
+    """Stain ten wells a round, as the list says or at random; give the titre kept before and after each."""
+    rng, wells, kept = np.random.default_rng(0), set(), []
+    all_wells = made.predicted.conditions["well"].to_numpy()
+    for _ in range(ROUNDS + 1):
+        ranking = rank_plates([with_stains(made, wells)], settings)
+        kept.append(titre_kept(ranking.clones.set_index("clone")["score"], made.titre))
+        chosen = list(ranking.next_to_stain)[:A_ROUND] if by_list else []
+        left = rng.permutation([well for well in all_wells if well not in wells and well not in chosen])
+        wells |= {*chosen, *left[: A_ROUND - len(chosen)]}
+    return kept
+
+
+def write_staining(world: World, settings: RankSettings, plates: int, same: dict[str, object]) -> None:
+    """Write what staining some wells adds, chosen by the list and at random."""
+    kept: dict[bool, list[list[float]]] = {True: [], False: []}
+    real = []
+    for seed in range(plates):
+        made = make(world, 48, 2, 4, (60.0,), 20_000 + seed)
+        order = rank_plates([made.real], settings).clones.set_index("clone")["score"]
+        real.append(titre_kept(order, made.titre))
+        for by_list, found in kept.items():
+            found.append(stained_step_by_step(made, settings, by_list=by_list))
+    listed, random = (np.mean(kept[by_list], axis=0) / np.mean(real) for by_list in (True, False))
+    steps = "; ".join(f"{A_ROUND * index} wells {one:.3f} (at random {two:.3f})"
+                      for index, (one, two) in enumerate(zip(listed, random, strict=True)))  # fmt: skip
+    print(steps, flush=True)
+    write_result(
+        "ranking-stain-next",
+        title=f"titre kept, of ranking from real stains, once {A_ROUND * ROUNDS} of 96 wells are stained",
+        value=float(listed[-1]), goal=float(random[-1]), comparison=">",
+        against={"stained at random": float(random[-1]), "none stained": float(listed[0])},
+        notes=f"{plates} plates, wells of the list, ten a round: {steps}", **same,
+    )  # fmt: skip
 
 
 def oracle_loses(seed: int) -> bool:

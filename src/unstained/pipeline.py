@@ -38,8 +38,9 @@ from unstained.provenance import (
     to_json,
     write_json,
 )
+from unstained.ranking.estimates import RankedPlate
 from unstained.ranking.files import read_ranking, write_ranking
-from unstained.ranking.ranking import RankedPlate, Ranking, RankSettings, agreement_by_well, rank_plates
+from unstained.ranking.ranking import Ranking, RankSettings, rank_plates
 from unstained.ranking.score import load_score, shipped_scores
 from unstained.report.page import write_report
 from unstained.studies.catalogue import find_study
@@ -83,8 +84,6 @@ class Telling:
 
 
 SILENT = Telling()
-FEWEST_STAINED = 6
-"""From so many stained wells it is told how well a plate's predictions follow the real stain."""
 _AS_SAID = ImportSettings()
 _WHOLE_PLATE = PlateSettings()
 
@@ -289,8 +288,7 @@ def rank(
     """Put the wells and clones of predicted plates in order; writes tables, a workbook and a heat map.
 
     A plate that isn't measured yet is measured first. `stained` is a plate that shows real stains of some of
-    the wells: they are ranked beside, and say how well predicted columns follow the real ones where there are
-    enough of them.
+    the wells: where they are enough, they count as they are, and tell how the others' columns are meant.
 
     Raises
     ------
@@ -298,7 +296,7 @@ def rank(
         Nothing is written then.
     """
     refuse_output(out, overwrite)
-    found = rank_plates([_ranked_plate(each, stained, settings, telling) for each in predicted], settings)
+    found = rank_plates([_ranked_plate(each, stained, telling) for each in predicted], settings)
     inputs = {
         f"predicted {index}": plate_record(each, *each.channels) for index, each in enumerate(predicted)
     }
@@ -322,9 +320,7 @@ def rank_by_default(predicted: Plate, out: Path, *, telling: Telling = SILENT) -
     return None
 
 
-def _ranked_plate(
-    predicted: Plate, stained: Plate | None, settings: RankSettings, telling: Telling
-) -> RankedPlate:
+def _ranked_plate(predicted: Plate, stained: Plate | None, telling: Telling) -> RankedPlate:
     """Collect what ranking needs of a predicted plate."""
     tables = measure(predicted, telling=telling) if stored_tables(predicted) is None else None
     tables = tables or stored_tables(predicted) or {}
@@ -334,8 +330,6 @@ def _ranked_plate(
     real = None
     if stained is not None and set(stained.fields) & set(predicted.fields):
         real = measure_real(stained, predicted, progress=partial(telling.count, "measure the real stains"))
-        if real["fields"]["well"].nunique() >= FEWEST_STAINED:
-            agreement = agreement_by_well(tables, real, settings.score)
     return RankedPlate(
         predicted.name, tables, predicted.conditions, _worst_verdicts(predicted), agreement, real
     )

@@ -167,7 +167,8 @@ def test_rank_puts_wells_in_order_and_the_report_takes_it(run, predicted, plate,
     assert found.last["units"] == "wells"
     table = pd.read_csv(out / "ranking.csv")
     assert set(table["well"]) == {"A01", "A02"}
-    assert "rank_real" in table
+    notes = " ".join(found.last["notes"])
+    assert "2 stained wells are too few to learn from" in notes
     page = tmp_path / "page.html"
     assert run("report", predicted, "--ranking", out, "--out", page).code == 0
     assert "Ranking: quiet" in page.read_text(encoding="utf-8")

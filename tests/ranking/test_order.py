@@ -18,7 +18,7 @@ def of_means(*means, deviation=0.5):
     mean = np.array(means, dtype=float)
     spread = np.full(len(mean), deviation)
     drawn = mean + spread * np.random.default_rng(0).standard_normal((4000, len(mean)))
-    return Known(mean, spread, drawn)
+    return Known(mean, spread, spread, drawn)
 
 
 def test_without_error_the_rank_is_certain():
@@ -58,7 +58,7 @@ def test_what_resampling_alone_would_claim_is_wider_than_needed():
         true = rng.normal(0, 1, 24)
         score = true + rng.normal(0, 1, 24)
         known = known_scores(score, np.ones(24), 0.0, rng)
-        raw = Known(score, np.ones(24), score + rng.standard_normal((4000, 24)))
+        raw = Known(score, np.ones(24), np.ones(24), score + rng.standard_normal((4000, 24)))
         best = np.argsort(-true)[:5]
         for each, found in ((known, ours), (raw, naive)):
             chance = chance_of_top(each, 5)

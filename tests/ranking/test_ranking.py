@@ -6,8 +6,9 @@ import pytest
 
 from unstained.errors import BadInput, BadSettings
 from unstained.ranking.columns import columns_of, joined
+from unstained.ranking.estimates import RankedPlate, agreement_by_well
 from unstained.ranking.files import read_ranking, write_ranking
-from unstained.ranking.ranking import RankedPlate, RankSettings, agreement_by_well, rank_plates
+from unstained.ranking.ranking import RankSettings, rank_plates
 from unstained.ranking.score import Score
 from unstained.report.ranked import ranked
 
@@ -203,10 +204,34 @@ def test_several_plates_are_ranked_together():
     assert len(joined([columns_of(plate(levels(1)).tables)] * 2).places) == 8
 
 
-def test_real_stains_are_ranked_beside():
-    real = plate(levels(40, 30, 20), noise=0.1)
-    ranking = rank(plate(levels(10, 30, 20), noise=0.1, real=real.tables))
-    assert ranking.wells["rank_real"].tolist() == [2, 3, 1]
+def test_real_stains_count_as_they_are_and_lead_from_predicted_to_real_ones():
+    # predicted numbers are half as high as real ones, and one stained well is predicted quite wrong
+    real = dict(zip(WELLS, (100, 110, 120, 130, 140, 150, 160), strict=False))
+    ours = {well: 10 + level / 2 for well, level in real.items()} | {"A07": 10.0, "A08": 95.0, "A09": 60.0}
+    stained = plate(real, noise=0.01, fields=2).tables
+    ranking = rank(plate(ours, noise=0.01, real=stained))
+    order = ranking.wells.set_index("well")
+    assert ranking.wells["well"].iloc[0] == "A07" or order.loc["A07", "rank"] <= 2
+    assert (order.loc[list(real), "model_error"] == 0).all()
+    assert (order.loc[["A08", "A09"], "model_error"] > 0).all()
+    assert any("real stains of 7 wells" in note for note in ranking.notes)
+    assert not set(ranking.next_to_stain) & set(real)
+    few = {well: level for well, level in real.items() if well < "A04"}
+    doubted = rank(plate(ours, noise=0.01, real=plate(few, fields=2).tables))
+    assert any("3 stained wells are too few" in note for note in doubted.notes)
+
+
+def test_without_a_wrong_one_the_line_is_exact():
+    real = {well: 100 + 10 * index for index, well in enumerate(WELLS[:8])}
+    ours = {well: 7 + level / 2 for well, level in real.items()} | {"A09": 7 + 95.0}
+    ranking = rank(plate(ours, real=plate(real).tables))
+    by_well = ranking.wells.set_index("well")
+    step = by_well.loc["A08", "score"] - by_well.loc["A07", "score"]
+    assert by_well.loc["A09", "score"] - by_well.loc["A08", "score"] == pytest.approx(2 * step, rel=1e-6)
+    assert by_well.loc["A09", "model_error"] == pytest.approx(0, abs=1e-6)
+
+
+def test_agreement_is_found_well_by_well():
     found = agreement_by_well(plate(levels(1, 2, 3)).tables, plate(levels(2, 4, 6)).tables, COUNT)
     assert found == {"nuclei.count": pytest.approx(1)}
 

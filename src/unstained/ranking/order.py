@@ -33,6 +33,7 @@ class Known:
 
     mean: Vector
     deviation: Vector
+    sampling: Vector  # the part of the deviation that more fields would take away
     drawn: NDArray[np.float64]  # (draw, unit)
 
     @property
@@ -60,9 +61,10 @@ def known_scores(
     true = max(observed - float(np.mean(error**2)), LEAST_SHARE * observed)
     kept = np.where(error > 0, true / np.maximum(true + error**2, 1e-300), 1.0)
     mean = middle + kept * (score - middle)
-    deviation = np.sqrt(kept * error**2 * (true > 0) + np.square(model_error))
+    sampling = np.sqrt(kept) * error
+    deviation = np.sqrt(sampling**2 + np.square(model_error))
     drawn = mean + deviation * rng.standard_normal((DRAWS, len(score)))
-    return Known(mean, np.broadcast_to(deviation, mean.shape), drawn)
+    return Known(mean, deviation, sampling, drawn)
 
 
 def rank_intervals(known: Known) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -24,7 +24,6 @@ HEADINGS = {
     "chance_of_top": "chance of the best",
     "tie": "tied group",
     "rank_uncorrected": "rank, uncorrected",
-    "rank_real": "rank, real stain",
     "wells": "wells",
     "which": "in wells",
     "fields": "fields",
