@@ -43,7 +43,8 @@ def scale(bench: Workbench) -> Answer:
     grid = bench.model(bench.variant("default", STAIN), bench.seeds[0]).card.working_scale
     rows: list[Row] = []
     benches = {factor: _resized(bench, factor, known=False) for factor in FACTORS}
-    aware = {factor: _resized(bench, factor, known=True) for factor in FACTORS}
+    known = FACTORS if bench.plate.pixel_size_um else ()
+    aware = {factor: _resized(bench, factor, known=True) for factor in known}
     for train in FACTORS:
         for augmented in (False, True):
             variant = _variant(bench, grid, augmented=augmented)
@@ -53,9 +54,9 @@ def scale(bench: Workbench) -> Answer:
                 ]
                 place = {"train": train, "predict": predict, "augmented": "yes" if augmented else "no"}
                 rows.append({**place, "pixel_size": "not known", **_measures(mean_row("", scored))})
-    for train in FACTORS:
+    for train in known:
         variant = bench.variant("plain", STAIN, crops={"scale": 1.0})
-        for predict in FACTORS:
+        for predict in known:
             scored = [aware[train].score(variant, seed, on=aware[predict].plate) for seed in bench.seeds]
             place = {"train": train, "predict": predict, "augmented": "no", "pixel_size": "known"}
             rows.append({**place, **_measures(mean_row("", scored))})
@@ -80,6 +81,8 @@ def _measures(row: Row) -> Row:
 
 def _finding(rows: list[Row]) -> str:
     known = [row for row in rows if row["pixel_size"] == "known"]
+    if not known:
+        return "the plate doesn't state its pixel size, so it can't mend anything."
     at_one = next(row for row in known if row["train"] == row["predict"] == 1.0)
     losses = {
         (row["train"], row["predict"], measure): at_one[measure] - row[measure]
