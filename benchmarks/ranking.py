@@ -248,6 +248,7 @@ def main() -> None:
     for name, values in world._asdict().items():
         print(name, values if isinstance(values, dict) else np.round(values, 3).tolist(), flush=True)
     settings = RankSettings(score=SCORE, top=TOP)
+    imaged(chosen.out, settings)
     same = {"data": DATA, "command": "python benchmarks/ranking.py --out work/four", "seed": 606, "issue": 4}
     by_fields = {}
     for fields in (1, 2, 8, 4):
@@ -311,7 +312,6 @@ def main() -> None:
         notes="one well of 4 fields a clone and day", **same,
     )  # fmt: skip
     write_staining(world, settings, max(50, chosen.plates // 5), same)
-    imaged(chosen.out, settings)
 
 
 def with_stains(made: Made, wells: set[str]) -> RankedPlate:
@@ -327,9 +327,10 @@ def stained_step_by_step(made: Made, settings: RankSettings, *, by_list: bool) -
     for _ in range(ROUNDS + 1):
         ranking = rank_plates([with_stains(made, wells)], settings)
         kept.append(titre_kept(ranking.clones.set_index("clone")["score"], made.titre))
-        chosen = list(ranking.next_to_stain)[:A_ROUND] if by_list else []
+        chosen = [well for well in ranking.next_to_stain if well not in wells][:A_ROUND] if by_list else []
         left = rng.permutation([well for well in all_wells if well not in wells and well not in chosen])
         wells |= {*chosen, *left[: A_ROUND - len(chosen)]}
+        assert len(wells) % A_ROUND == 0
     return kept
 
 
@@ -372,7 +373,7 @@ def imaged(out: Path, settings: RankSettings) -> None:
     known = truth.conditions
     titre = known[known["day"] == known["day"].max()].groupby("clone")["titre_g_per_l"].mean()
     found = {
-        side: judge(rank_plates([RankedPlate("p", tables, known, agreement=agrees)], settings), titre)
+        side: judge(rank_plates([RankedPlate("test", tables, known, agreement=agrees)], settings), titre)
         for side, tables, agrees in (
             ("predicted", stored_tables(predicted), agreement), ("real", measure_real(truth, predicted), {}),
         )

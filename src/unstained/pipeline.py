@@ -296,27 +296,32 @@ def rank(
         Nothing is written then.
     """
     refuse_output(out, overwrite)
+    if stained is not None and len(predicted) > 1:
+        raise BadSettings("--stained", "goes with one predicted plate; rank the others by themselves")
     found = rank_plates([_ranked_plate(each, stained, telling) for each in predicted], settings)
-    inputs = {
+    inputs: dict[str, Any] = {
         f"predicted {index}": plate_record(each, *each.channels) for index, each in enumerate(predicted)
     }
+    if stained is not None:
+        inputs["stained"] = plate_record(stained, *stained.channels)
     with results_folder(out, "rank", settings.model_dump(mode="json"), inputs, overwrite=overwrite):
         write_ranking(out, found)
     return found
 
 
 def rank_by_default(predicted: Plate, out: Path, *, telling: Telling = SILENT) -> Path | None:
-    """Rank by the first shipped score whose columns were measured; None where nothing can be ranked."""
+    """Rank by the first shipped score that can be had of the plate; None where none can."""
+    why = "no shipped score goes with these stains; your own: unstained rank --by F.yaml"
     for name in shipped_scores():
         try:
             rank([predicted], out, RankSettings(score=load_score(name)), overwrite=True, telling=telling)
         except BadSettings:  # a column of this score isn't measured
             continue
         except BadInput as error:
-            telling.note(f"no ranking: {error}")
-            return None
+            why = str(error)
+            continue
         return out
-    telling.note("no ranking: no shipped score goes with these stains; your own: unstained rank --by F.yaml")
+    telling.note(f"no ranking: {why}")
     return None
 
 
@@ -326,9 +331,10 @@ def _ranked_plate(predicted: Plate, stained: Plate | None, telling: Telling) -> 
     tables = tables or stored_tables(predicted) or {}
     agreement: dict[str, float] = {}
     for card in predicted.info.get("models", ()):
-        agreement |= card.get("well_agreement", {})
+        for name, found in card.get("well_agreement", {}).items():
+            agreement[name] = min(found, agreement.get(name, 1.0))
     real = None
-    if stained is not None and set(stained.fields) & set(predicted.fields):
+    if stained is not None:
         real = measure_real(stained, predicted, progress=partial(telling.count, "measure the real stains"))
     return RankedPlate(
         predicted.name, tables, predicted.conditions, _worst_verdicts(predicted), agreement, real

@@ -1,5 +1,7 @@
 """Ranking of plates from tables with known answers: wells, clones, controls, effects, days, files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,10 +102,10 @@ def test_controls_are_the_scale_where_the_plate_map_names_three():
     ranking = rank(plate(levels(100, 10, 11, 12, 50), conditions={"control": marked}))
     by_well = ranking.wells.set_index("well")["score"]
     assert by_well["A03"] == pytest.approx(0)
-    assert by_well["A01"] == pytest.approx(89 / 1.4826)
-    assert any("3 controls" in note for note in ranking.notes)
+    assert by_well["A01"] / by_well["A05"] == pytest.approx(89 / 39)
+    assert any("middle of the 3 controls" in note for note in ranking.notes)
     alone = rank(plate(levels(100, 10, 11, 12, 50), conditions={"control": ["yes", "", "", "", ""]}))
-    assert any("no controls" in note for note in alone.notes)
+    assert any("1 controls are too few" in note for note in alone.notes)
 
 
 def test_one_field_a_well_gives_an_order_without_intervals_and_says_so():
@@ -130,14 +132,57 @@ def test_columns_count_by_their_agreement_with_the_real_stain():
 
 
 def test_wells_without_cells_or_with_a_bad_verdict_stand_at_the_end_unranked():
-    log = Score(title="log", terms={"nuclei.count": {"transform": "log"}})
-    ranking = rank(
-        plate(levels(0, 20, 30, 40), noise=0.0, verdicts={"A02": "trust", "A04": "refuse"}),
-        score=log, leave_out=("refuse",),
-    )  # fmt: skip
-    assert ranking.wells["well"].tolist()[:2] == ["A03", "A02"]
+    area = Score(title="area", terms={"nuclei.area_um2": {"transform": "log"}})
+    base = plate(levels(0, 20, 30, 40), verdicts={"A02": "trust", "A04": "refuse"})
+    table = base.tables["fields"].assign(area_um2=np.repeat([np.nan, 1, 2, 3], 4))
+    ranking = rank(replace(base, tables={"fields": table}), score=area, leave_out=("refuse",))
+    assert ranking.wells["well"].tolist() == ["A03", "A02", "A01", "A04"]
     assert ranking.wells["rank"].isna().tolist() == [False, False, True, True]
-    assert any("A01" in note and "A04" in note for note in ranking.notes)
+    assert any("no cells: A01" in note for note in ranking.notes)
+    assert any("verdict: A04" in note for note in ranking.notes)
+    assert ranked(ranking).lead[0] == "The best 1 of 2 wells: A03."
+
+
+def test_what_is_left_out_doesnt_set_the_scale():
+    good = levels(10, 11, 12, 13, 14, 15)
+    wild = {"B01": 900.0, "B02": -500.0, "B03": 2.0}
+    refused = dict.fromkeys(wild, "refuse")
+    left = rank(plate(good | wild, noise=0.1, verdicts=refused), leave_out=("refuse",))
+    alone = rank(plate(good, noise=0.1))
+    assert left.wells["score"][:6].tolist() == pytest.approx(alone.wells["score"].tolist(), abs=0.2)
+    with pytest.raises(BadSettings, match="leave_out"):
+        RankSettings.checked({"score": COUNT.model_dump(), "leave_out": ("refused",)})
+
+
+def test_nothing_expressed_is_the_worst_not_unknown():
+    light = Score(title="light", terms={"nuclei.intensity_mean": {"transform": "log"}})
+    base = plate(levels(1, 2, 3, 4, 5, 6), conditions={"clone": ["c1", "c1", "c1", "c2", "c2", "c2"]})
+    table = base.tables["fields"].assign(intensity_mean=np.repeat([20.0, -1, -1, 10, 10, 11], 4))
+    ranking = rank(replace(base, tables={"fields": table}), score=light)
+    assert ranking.clones["clone"].tolist() == ["c2", "c1"]
+    assert ranking.clones["wells"].tolist() == [3, 3]
+
+
+def test_a_column_that_doesnt_agree_says_nothing_and_leaves_everything_open():
+    for found in (0.0, -0.3, 0.01):
+        known = plate(levels(*range(10, 130, 10)), noise=0.1, agreement={"nuclei.count": found})
+        ranking = rank(known)
+        assert ranking.wells["model_error"].iloc[0] == pytest.approx(1, abs=0.01)
+        assert ranking.wells["chance_of_top"].max() < 0.5
+
+
+def test_controls_dont_make_the_model_surer_than_it_is():
+    rng, held = np.random.default_rng(0), []
+    marked = ["yes"] * 8 + [""] * 40
+    for _ in range(25):
+        true = np.concatenate([rng.normal(0, 0.1, 8), rng.normal(0, 1, 40)])
+        seen = 0.6 * true + 0.8 * rng.standard_normal(48)
+        values = dict(zip(WELLS, 1000 + 100 * seen, strict=False))
+        one = plate(values, noise=1.0, conditions={"control": marked}, agreement={"nuclei.count": 0.6})
+        table = rank(one).wells.set_index("well").loc[WELLS[:48]]
+        place = np.argsort(np.argsort(-true)) + 1
+        held.append(((table["rank_low"] <= place) & (place <= table["rank_high"])).mean())
+    assert np.mean(held) > 0.8
 
 
 def test_an_edge_effect_is_found_and_taken_away():
@@ -152,10 +197,10 @@ def test_an_edge_effect_is_found_and_taken_away():
 
 
 def test_confluence_is_taken_from_the_other_columns_not_from_the_number():
-    both = Score(title="both", terms={"nuclei.count": {}, "nuclei.area_um2": {}})
+    both = Score(title="both", terms={"nuclei.count": {}, "nuclei.area_um2": {"transform": "log"}})
     count = np.random.default_rng(0).uniform(50, 150, 24)
     base = plate(levels(*count))
-    tables = {"fields": base.tables["fields"].assign(area_um2=np.repeat(3 * count + 7, 4))}
+    tables = {"fields": base.tables["fields"].assign(area_um2=np.repeat(count**1.5, 4))}
     ranking = rank(RankedPlate("p", tables, base.conditions), score=both, correct=("confluence",))
     assert [each.column for each in ranking.corrections] == ["nuclei.area_um2"]
     assert any("nuclei.area_um2 doesn't vary" in note for note in ranking.notes)
@@ -196,12 +241,32 @@ def test_days_give_trends_and_say_who_can_go():
     assert any(note.startswith("day 0") for note in ranking.notes)
 
 
+def test_days_that_are_text_and_clones_that_are_gone():
+    values, conditions = levels(10, 20, 30, 40), {"clone": ["a", "b", "c", "d"], "day": [0, 0, 30, 30]}
+    ranking = rank(plate(values, noise=0.1, conditions=conditions))
+    assert ranking.over_time is None  # no clone on two days
+    assert ranking.dropping is None
+    assert set(ranking.clones["clone"]) == {"c", "d"}
+    assert any("not on the last day, so not ranked: a, b" in note for note in ranking.notes)
+    assert ranked(ranking).trends == []
+    with pytest.raises(BadInput, match="must be a number"):
+        rank(plate(values, conditions={"clone": list("abcd"), "day": ["d0", "d0", "d30", "d30"]}))
+
+
 def test_several_plates_are_ranked_together():
     ranking = rank(plate(levels(10, 30), noise=0.1), plate(levels(20, 40), noise=0.1, name="q"))
-    assert list(zip(ranking.wells["plate"], ranking.wells["well"], strict=True)) == [
-        ("q", "A02"), ("p", "A02"), ("q", "A01"), ("p", "A01"),
-    ]  # fmt: skip
+    assert ranking.wells["name"].tolist() == ["q/A02", "p/A02", "q/A01", "p/A01"]
     assert len(joined([columns_of(plate(levels(1)).tables)] * 2).places) == 8
+
+
+def test_plates_of_one_name_stay_apart_and_each_has_its_own_controls_and_rim():
+    marked = {"control": ["yes"] * 3 + [""] * 3}
+    dim = plate(levels(10, 11, 12, 13, 20, 30), noise=0.01, conditions=marked)
+    bright = plate(levels(20, 22, 24, 26, 40, 60), noise=0.01, conditions=marked)
+    ranking = rank(dim, bright)
+    by_name = ranking.wells.set_index("name")["score"]
+    assert by_name["p/A02"] == pytest.approx(by_name["p (2)/A02"], abs=0.01)
+    assert any("6 controls of each plate" in note for note in ranking.notes)
 
 
 def test_real_stains_count_as_they_are_and_lead_from_predicted_to_real_ones():
@@ -237,14 +302,14 @@ def test_agreement_is_found_well_by_well():
 
 
 def test_a_missing_column_and_too_few_wells_are_one_clear_line():
-    with pytest.raises(BadSettings, match=r"cells.gfp_mean not measured; there are: nuclei.count"):
+    with pytest.raises(BadSettings, match=r"cells.gfp_mean not measured on p; there are: nuclei.count"):
         rank(plate(levels(1, 2)), score=Score(title="t", terms={"cells.gfp_mean": {}}))
     with pytest.raises(BadInput, match="fewer than two wells"):
         rank(plate(levels(1)))
 
 
 def test_what_is_written_reads_back_and_the_page_says_the_same(tmp_path):
-    clones = [f"C{index // 2}" for index in range(8)]
+    clones = [f"00{index // 2}" for index in range(8)]
     ranking = rank(plate(levels(*range(10, 90, 10)), noise=1.0, conditions={"clone": clones}))
     write_ranking(tmp_path, ranking)
     assert {"ranking.csv", "ranking.xlsx", "wells.csv", "heat-map.png", "ranking.json"} <= {
@@ -253,8 +318,8 @@ def test_what_is_written_reads_back_and_the_page_says_the_same(tmp_path):
     again = read_ranking(tmp_path)
     pd.testing.assert_frame_equal(again.clones, ranking.clones, check_dtype=False)
     page = ranked(again)
-    assert page.rows[0]["clone"] == "C3"
-    assert page.lead[0] == "The best 1 of 4 clones: C3."
+    assert page.rows[0]["clone"] == "003"
+    assert page.lead[0] == "The best 1 of 4 clones: 003."
     book = pd.read_excel(tmp_path / "ranking.xlsx", sheet_name=None)
     assert list(book) == ["ranking", "wells", "notes"]
     with pytest.raises(BadInput, match="no ranking in"):

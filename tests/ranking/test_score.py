@@ -45,9 +45,10 @@ def test_no_such_score():
 
 
 def test_transforms():
-    values = np.array([1.0, np.e, 0.0, -1.0])
-    np.testing.assert_allclose(Term(transform="log").transformed(values), [0, 1, np.nan, np.nan])
-    np.testing.assert_allclose(Term(transform="sqrt").transformed(np.array([4.0, -1.0])), [2, np.nan])
+    values = np.array([1.0, np.e, 0.0, -1.0, np.nan])
+    np.testing.assert_allclose(Term(transform="log").transformed(values), [0, 1, *np.log([0.5, 0.5]), np.nan])
+    np.testing.assert_allclose(Term(transform="sqrt").transformed(np.array([4.0, -1.0])), [2, 0])
+    assert np.isnan(Term(transform="log").transformed(np.array([0.0, -1.0]))).all()
 
 
 def test_the_scale_of_normal_values_is_their_deviation_and_an_outlier_moves_neither():

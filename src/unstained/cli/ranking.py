@@ -41,7 +41,7 @@ def rank(
 ) -> None:
     """Put wells and clones in order, and say how certain that order is.
 
-    Several plates, or a column `day` in the plate map, give trends by clone, and which can be dropped when.
+    A column `day` in the plate map gives trends by clone, and says which could be dropped when.
 
     Example: unstained rank predicted.zarr --out ranking --by productivity
     """

@@ -40,6 +40,12 @@ class Columns:
         counted = self.places.groupby(WELL, sort=False).size()
         return counted.rename("fields").reset_index()
 
+    def of_wells(self, wells: pd.DataFrame) -> Columns:
+        """Give the fields of some wells (`plate`, `well`) alone."""
+        kept = pd.MultiIndex.from_frame(self.places[WELL]).isin(pd.MultiIndex.from_frame(wells[WELL]))
+        parts = (table[kept].reset_index(drop=True) for table in (self.places, self.values, self.weights))
+        return Columns(*parts)
+
     def by_well(self, names: Sequence[str], counts: Vector | None = None) -> NDArray[np.float64]:
         """Give values (well column); `counts` says how often each field counts (resampling), once else."""
         value = self.values[list(names)].to_numpy(dtype=np.float64)
@@ -73,8 +79,11 @@ class Columns:
         return member
 
 
-def columns_of(tables: Mapping[str, pd.DataFrame]) -> Columns:
-    """Take the tables of a measured plate as columns such as `nuclei.count` and `cells.er_total`."""
+def columns_of(tables: Mapping[str, pd.DataFrame], plate: str | None = None) -> Columns:
+    """Take the tables of a measured plate as columns such as `nuclei.count` and `cells.er_total`.
+
+    `plate` is what the plate is called, in place of what its tables say.
+    """
     fields = tables["fields"]
     places = fields[["plate", "well", "field"]].drop_duplicates(ignore_index=True)
     keys = ["plate", "well", "field"]
@@ -93,7 +102,8 @@ def columns_of(tables: Mapping[str, pd.DataFrame]) -> Columns:
         for name in names:
             values[f"{CELLS}.{name}"] = grouped[name].mean().reindex(values.index)
             weights[f"{CELLS}.{name}"] = number
-    return Columns(places, values.reset_index(drop=True), weights.fillna(0).reset_index(drop=True))
+    named = places if plate is None else places.assign(plate=plate)
+    return Columns(named, values.reset_index(drop=True), weights.fillna(0).reset_index(drop=True))
 
 
 def joined(plates: Sequence[Columns]) -> Columns:

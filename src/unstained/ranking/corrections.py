@@ -25,25 +25,31 @@ class Correction(NamedTuple):
 
 
 def corrected(
-    values: NDArray[np.float64], names: Sequence[str], wells: pd.DataFrame, kinds: Sequence[str]
+    values: NDArray[np.float64],
+    names: Sequence[str],
+    wells: pd.DataFrame,
+    full: NDArray[np.float64] | None,
+    kinds: Sequence[str],
 ) -> tuple[NDArray[np.float64], tuple[Correction, ...]]:
     """Take effects away from transformed values (well column); gives these, and what was taken.
 
-    Edge: wells on the plate's rim are moved so that their median is that of the inner wells. Confluence: a
-    line through each column against the number of nuclei (Theil & Sen's slope), but for that number itself.
-    Both mend what chance placed there; where good clones stand at the rim, or grow more, they take that, too.
+    Edge: wells on a plate's rim are moved so that their median is that of its inner wells. Confluence: a line
+    through each column against how `full` a well is (Theil & Sen's slope), but for the number of nuclei
+    itself. Both mend what chance placed there; where good clones stand at the rim, or grow more, they take
+    that, too. With fewer than six wells on either side nothing is taken.
     """
     values, told = values.copy(), []
     if "edge" in kinds:
-        rim = on_rim(wells)
-        for index, name in enumerate(names):
-            known = np.isfinite(values[:, index])
-            if min((rim & known).sum(), (~rim & known).sum()) >= FEWEST:
-                size = float(np.median(values[rim & known, index]) - np.median(values[~rim & known, index]))
-                values[rim, index] -= size
-                told.append(Correction("edge", name, size))
-    if "confluence" in kinds and CONFLUENCE in names:
-        full = values[:, list(names).index(CONFLUENCE)].copy()
+        for _, group in wells.groupby("plate", sort=False):
+            at = wells.index.get_indexer(group.index)
+            rim = on_rim(group)
+            for index, name in enumerate(names):
+                known = np.isfinite(values[at, index])
+                if min((rim & known).sum(), (~rim & known).sum()) >= FEWEST:
+                    outer, inner = (np.median(values[at[side & known], index]) for side in (rim, ~rim))
+                    values[at[rim], index] -= outer - inner
+                    told.append(Correction("edge", name, float(outer - inner)))
+    if "confluence" in kinds and full is not None:
         for index, name in enumerate(names):
             known = np.isfinite(values[:, index]) & np.isfinite(full)
             if name == CONFLUENCE or known.sum() < 2 * FEWEST or np.ptp(full[known]) == 0:
@@ -56,6 +62,6 @@ def corrected(
 
 
 def on_rim(wells: pd.DataFrame) -> NDArray[np.bool_]:
-    """Say which wells lie on the rim of what the plate shows: its first and last row and column."""
+    """Say which wells of one plate lie on the rim of what it shows: its first and last row and column."""
     rows, columns = np.array([well_place(str(well)) or (0, 0) for well in wells["well"]]).T
     return np.isin(rows, (rows.min(), rows.max())) | np.isin(columns, (columns.min(), columns.max()))

@@ -13,6 +13,7 @@ from unstained.ranking.corrections import Correction
 from unstained.ranking.ranking import Ranking, RankSettings, to_json
 
 RANKING = "ranking.json"
+NAMES = ("plate", "well", "name", "clone", "which", "verdict")
 
 
 def tables_of(ranking: Ranking) -> dict[str, pd.DataFrame]:
@@ -57,7 +58,7 @@ def read_ranking(folder: Path) -> Ranking:
     if told is None:
         raise BadInput(f"no ranking in {folder}; make one: unstained rank")
     try:
-        tables = {path.stem: pd.read_csv(path) for path in folder.glob("*.csv")}
+        tables = {path.stem: _read(path) for path in folder.glob("*.csv")}
         clones = tables["ranking"] if told["units"] == "clones" else None
         return Ranking(
             settings=RankSettings.checked(told["settings"], RANKING),
@@ -71,6 +72,11 @@ def read_ranking(folder: Path) -> Ranking:
         )
     except (KeyError, ValueError, TypeError) as error:
         raise BadInput(f"the ranking in {folder} can't be read: {error}") from error
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Read a table; what names something stays text, whatever it looks like."""
+    return pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""])
 
 
 def heat_map(wells: pd.DataFrame, title: str) -> Figure:

@@ -27,11 +27,18 @@ class Term(Settings):
     transform: Literal["none", "log", "sqrt"] = Field("none", description="before it is put to scale")
 
     def transformed(self, values: Vector) -> Vector:
-        """Transform values; what has no logarithm or root becomes NaN."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            if self.transform == "log":
-                return np.where(values > 0, np.log(values), np.nan)
-            return np.sqrt(values) if self.transform == "sqrt" else values.astype(np.float64)
+        """Transform values; for a logarithm, what isn't above 0 counts as half of the least that is.
+
+        Light over background can be below 0 where nothing is expressed: the worst there is, not unknown.
+        """
+        flat = values.astype(np.float64)
+        if self.transform == "none":
+            return flat
+        positive = flat[flat > 0]
+        if not len(positive):
+            return np.full(flat.shape, np.nan)
+        floored = np.where(flat <= 0, positive.min() / 2, flat)  # NaN stays NaN
+        return np.log(floored) if self.transform == "log" else np.sqrt(np.maximum(flat, 0))
 
     @property
     def sign(self) -> int:

@@ -19,6 +19,7 @@ HEADINGS = {
     "well": "well",
     "day": "day",
     "score": "score",
+    "expected": "expected",
     "rank_low": "rank, 90 % from",
     "rank_high": "to",
     "chance_of_top": "chance of the best",
@@ -50,6 +51,7 @@ class Ranked:
 def ranked(ranking: Ranking) -> Ranked:
     """Collect what the page says of a ranking."""
     table = ranking.wells if ranking.clones is None else ranking.clones
+    table = table[table["rank"].notna()]
     told = table.dropna(axis="columns", how="all")
     rows = [_row(row) for row in _rows(told)]
     return Ranked(
@@ -96,7 +98,9 @@ def _shown(value: Any, name: str) -> str:
         return f"{value:.0%}"
     if isinstance(value, str):
         return value
-    return f"{value:+.2f}" if name == "score" else f"{value:.3g}"
+    if name in ("score", "expected"):
+        return f"{value:+.2f}"
+    return f"{value:.3g}" if name == "titre_g_per_l" else f"{value:g}"
 
 
 def _map(plate: Any, wells: pd.DataFrame) -> PlateMap:
