@@ -44,6 +44,7 @@ docs: $(VENV)/.installed
 
 # The two halves run side by side and share what they train in $(STUDIES)/cache; stopped, it goes on.
 STUDIES ?= studies
+MORE_STUDIES ?=
 STUDY = OMP_NUM_THREADS=1 $(PY) -m unstained study
 FIRST := downstream scale composites tiling background
 SECOND := losses gfp split phenotypes recipes
@@ -52,7 +53,7 @@ studies: $(VENV)/.installed
 	test -e $(STUDIES)/plate.zarr/zarr.json || $(PY) -m unstained twin --out $(STUDIES)/plate.zarr \
 		--wells 80 --fields 2 --days 0,60 --seed 303 --overwrite
 	$(MAKE) -j2 studies-first studies-second
-	$(PY) docs/studies_page.py $(STUDIES)
+	$(PY) docs/studies_page.py $(STUDIES) $(MORE_STUDIES)
 
 studies-first: ; @$(foreach name,$(FIRST),$(call one_study,$(name)))
 studies-second: ; @$(foreach name,$(SECOND),$(call one_study,$(name)))

@@ -1,6 +1,7 @@
 """Write `docs/studies.md` and its pictures from the folders that `make studies` left (its arguments)."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -30,6 +31,8 @@ of the thesis is where](thesis.md).
 def main() -> None:
     """Write the page from one folder of studies, and add those on other plates."""
     folders = [Path(text) for text in sys.argv[1:]]
+    shutil.rmtree(PICTURES, ignore_errors=True)
+    PICTURES.mkdir(parents=True)
     parts = [HEAD]
     for name in STUDIES:
         for folder in (each / name for each in folders if (each / name / "study.json").exists()):
@@ -42,8 +45,7 @@ def main() -> None:
 
 def _part(study: Study, folder: Path, shown: list[str]) -> str:
     """Give one study as a chapter, and copy the pictures that it shows."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    plate = study.data.split(":")[0].split(",")[0].removeprefix("plate ")
+    plate = re.sub(r"[^\w-]+", "-", study.data.split(":")[0].split(",")[0].removeprefix("plate "))
     text = as_text(study, shown)
     for picture in shown:
         place = PICTURES / f"{study.name}-{plate}-{picture}.png"

@@ -63,17 +63,47 @@ def test_only_test_fields_are_scored_and_none_of_them_was_learnt_from(bench):
 
 
 def test_few_fields_are_learnt_from_alone_and_without_validation(bench):
-    chosen = some_of(bench.training_fields, 2)
+    chosen = some_of(bench.training_fields, 2, 0)
     variant = Variant("two", bench.stain("nuclei"), TINY, fields=chosen)
     prints = bench.model(variant, 0).card.fingerprints
     assert set(prints["train"]) == set(map(str, chosen))
     assert prints["validation"] == {}
 
 
-def test_more_fields_are_spread_from_first_to_last():
+def test_more_fields_hold_those_of_fewer_and_another_seed_draws_others():
     fields = [FieldName("A01", index) for index in range(10)]
-    assert [len(some_of(fields, number)) for number in (1, 2, 4, 99)] == [1, 2, 4, 10]
-    assert some_of(fields, 2) == (fields[0], fields[-1])
+    assert [len(some_of(fields, number, 0)) for number in (1, 2, 4, 99)] == [1, 2, 4, 10]
+    assert set(some_of(fields, 2, 0)) < set(some_of(fields, 4, 0))
+    assert some_of(fields, 4, 0) != some_of(fields, 4, 1)
+
+
+def test_other_pixels_or_another_pixel_size_are_another_model(bench, tmp_path):
+    def made(path, size_um, add):
+        writer = create_plate(path, name="p", channels=("DIC", "DNA"), pixel_size_um=size_um)
+        for well in ("A01", "A02", "A03"):
+            planes = np.random.default_rng(0).normal(100, 9, (2, 64, 64)) + add
+            writer.write_field(FieldName(well, 0), planes.astype(np.float32))
+        return Workbench(writer.finish(), "DIC", {"nuclei": "DNA"}, STAINS, tmp_path, test=("A03",))
+
+    several = [made(tmp_path / "a.zarr", 0.3, 0), made(tmp_path / "b.zarr", 0.3, 0),
+               made(tmp_path / "c.zarr", 0.6, 0), made(tmp_path / "d.zarr", 0.3, 1)]  # fmt: skip
+    contents = [each.content for each in several]
+    assert contents[0] == contents[1]
+    assert len(set(contents)) == 3
+
+
+def test_one_place_is_too_little(tmp_path):
+    writer = create_plate(tmp_path / "p.zarr", name="p", channels=("DIC", "DNA"), pixel_size_um=0.3)
+    planes = np.random.default_rng(0).normal(100, 9, (2, 512, 512))
+    writer.write_field(FieldName("A01", 0), planes.astype(np.float32))
+    one = Workbench(writer.finish(), "DIC", {"nuclei": "DNA"}, STAINS, tmp_path)
+    with pytest.raises(BadInput, match="shows one place"):
+        one.split  # noqa: B018
+
+
+def test_no_fields_are_not_all_fields(bench):
+    with pytest.raises(BadInput):
+        bench.score(bench.variant("a", "nuclei"), 0, fields=())
 
 
 def test_seen_larger_keeps_the_mean_and_moves_the_size():
@@ -91,7 +121,9 @@ def test_a_resized_plate_knows_its_pixel_size_or_not(bench):
         resized = scale._resized(bench, 1.3, known=known)
         assert resized.plate.pixel_size_um == pytest.approx(size)
         assert resized.plate.shape(resized.plate.fields[0]) == (250, 250)
-        assert resized.test_fields == bench.test_fields
+        for role in ("train", "validation", "test"):
+            own, other = ([region.field for region in each.split.regions(role)] for each in (bench, resized))
+            assert own == other
 
 
 def test_exact_windows_equal_one_pass_and_those_without_border_do_not(bench):

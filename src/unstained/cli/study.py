@@ -27,7 +27,7 @@ def study(
         str | None, typer.Option(metavar="A03,A01/2", help="Wells or fields held out [default: chosen].")
     ] = None,
     steps: Annotated[int, typer.Option(metavar="N", help="Steps of a training.")] = 400,
-    seeds: Annotated[int, typer.Option(metavar="N", help="So many trainings of each kind.")] = 2,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="So many trainings of each kind.")] = 2,
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keeps what is trained [default: beside --out].")
     ] = None,
@@ -55,14 +55,15 @@ def study(
         from unstained.cli.models import lightning_devices, targets_of
         from unstained.errors import BadSettings
         from unstained.plates.plate import open_plate
-        from unstained.stains.catalogue import stains_in
+        from unstained.stains.catalogue import read_stains, stains_in
         from unstained.studies.workbench import Workbench
 
         find_study(name)
         if plate is None or out is None or input is None:
             raise BadSettings(f"study {name}", "name a plate, --input and --out")
         opened = open_plate(place(plate))
-        asked = stain or ",".join(stains_in(opened.channels))
+        own = None if stains is None else read_stains(stains)
+        asked = stain or ",".join(stains_in(opened.channels, own))
         targets, known_stains = targets_of(asked, target, opened.channels, stains)
         bench = Workbench(
             opened, input, targets, known_stains, cache or out.parent / "cache",

@@ -40,6 +40,9 @@ class EvaluationSettings(Settings):
     objects: Recipe | None = Field(
         default=None, description="how both stains are segmented; none = as the model says"
     )
+    diameter_um: float | None = Field(
+        default=None, gt=0, description="typical object, px without a pixel size; none = as the model says"
+    )
     light_my_cells: bool = Field(default=False, description="add the figures of the Light My Cells challenge")
     seed: int = Field(default=0, ge=0, description="of the resampling")
 
@@ -156,6 +159,7 @@ def _sides(
     if settings.objects is not None:
         return Sides(predicted, truth, stain, target, light, settings, known, settings.objects)
     recipe = known.recipe(truth.pixel_size_um, predicted=False)
+    recipe = with_likely(recipe, diameter_um=settings.diameter_um)
     return Sides(predicted, truth, stain, target, light, settings, known, recipe)
 
 

@@ -82,7 +82,7 @@ def measure_real(
     fields = tuple(name for name in predicted.fields if name in set(truth.fields))
     if not fields:
         raise BadInput(f"{truth.path} and {predicted.path} have no field in common")
-    size_um = truth.pixel_size_um
+    size_um = predicted.pixel_size_um
     recipes = {stain: each.recipe(size_um, predicted=False) for stain, each in known.items()}
     found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in _kinds(predicted.channels)}
     for index, name in enumerate(fields, start=1):

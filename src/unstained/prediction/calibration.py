@@ -24,7 +24,8 @@ def with_likely_spots(model: Model, plate: Plate, split: Split) -> Model:
     card = model.card
     if not any(isinstance(stain.objects, SpotSettings) for stain in card.described):
         return model
-    regions = (split.validation or split.train)[:MOST_FIELDS]
+    known = split.validation or split.train
+    regions = known[:: -(-len(known) // MOST_FIELDS)]
     engine = Engine(model)
     predicted = [_cut(engine.predict(plate.read(each.field, card.input), plate.pixel_size_um), each)
                  for each in regions]  # fmt: skip

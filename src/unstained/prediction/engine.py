@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import shift
 from torch import Tensor
 
-from unstained.arrays import Planes, RawPlane
+from unstained.arrays import Plane, Planes, RawPlane
 from unstained.errors import BadInput, BadSettings, UnstainedWarning, WrongModel
 from unstained.networks.bundle import Model, ModelCard
 from unstained.networks.light import Light, field_light, quarter_turns
@@ -115,14 +115,19 @@ class Engine:
             warnings.warn(message, UnstainedWarning, stacklevel=4)
         return (scale or 1.0) * self.card.working_scale
 
+    def seen(self, plane: RawPlane, pixel_size_um: float | None = None) -> tuple[Plane, int]:
+        """Give a field (Y X) as the network sees it, and by how many quarter turns it was turned for that."""
+        zoom = self.zoom(pixel_size_um)
+        working = network_plane(plane, self.card.normalisation, zoom)
+        turns = self._turns(plane, zoom, pixel_size_um)
+        return np.ascontiguousarray(np.rot90(working, turns)), turns
+
     def _run(self, plane: RawPlane, pixel_size_um: float | None, *, embed: bool) -> list[Planes]:
         refuse_unusable(plane)
         shape = (plane.shape[0], plane.shape[1])
         zoom = self.zoom(pixel_size_um)
-        working = network_plane(plane, self.card.normalisation, zoom)
-        tiling = self.tiling or self.tiling_for(working.shape)
-        turns = self._turns(plane, zoom, pixel_size_um)
-        upright = np.ascontiguousarray(np.rot90(working, turns))
+        upright, turns = self.seen(plane, pixel_size_um)
+        tiling = self.tiling or self.tiling_for(upright.shape)
         outputs = predict_outputs(upright, lambda window: self._forward(window, embed=embed), tiling)
         stains, *rest = (np.rot90(output, -turns, axes=(1, 2)) for output in outputs)
         camera = np.empty((len(stains), *shape), np.float32)

@@ -72,10 +72,10 @@ STAINS: dict[str, Stain] = {
 }
 
 
-def stains_in(channels: Iterable[str]) -> tuple[str, ...]:
-    """Name the known stains that a plate's channels show."""
+def stains_in(channels: Iterable[str], known: Mapping[str, Stain] | None = None) -> tuple[str, ...]:
+    """Name the stains, of those that are known, that a plate's channels show."""
     names = tuple(channels)
-    return tuple(stain.name for stain in STAINS.values() if stain.channel_in(names))
+    return tuple(stain.name for stain in (known or STAINS).values() if stain.channel_in(names))
 
 
 def find_stain(name: str, known: Mapping[str, Stain] | None = None) -> Stain:

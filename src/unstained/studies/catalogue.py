@@ -21,7 +21,7 @@ class Kind(NamedTuple):
 
 
 STUDIES: dict[str, Kind] = {
-    "downstream": Kind("What is measured in predicted stains follows the real ones (Table 4)", downstream),
+    "downstream": Kind("Do measurements of predicted stains follow the real ones? (Table 4)", downstream),
     "gfp": Kind("GFP as a mask or as it is (Table 3)", gfp),
     "scale": Kind("Another magnification than that of training (Table 2)", scale),
     "losses": Kind("Losses: images, sharpness, measurements (Figs. 17, 32, 33)", losses),

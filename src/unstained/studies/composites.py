@@ -1,19 +1,17 @@
 """Stains together, predicted and real: pictures, and what each cell holds (Figs. 19, 20, 23, 37–39)."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from unstained.errors import BadInput
+from unstained.errors import BadInput, OutputExists
 from unstained.measurement.composites import BODY, NUCLEI, measures_of
 from unstained.measurement.downstream import agreement
 from unstained.measurement.known import known_stain
 from unstained.measurement.plates import CELLS, measure_plate, measure_real
 from unstained.plates.plate import FieldName, Plate, open_plate
-from unstained.plates.storage import exists
 from unstained.prediction.labeller import Labeller
 from unstained.prediction.plates import PlateSettings, predict_plate
 from unstained.report.figures import composite, limits_of
@@ -49,11 +47,12 @@ def _predicted(bench: Workbench) -> Plate:
     """Predict the test fields with the first seed's model of every stain, unless that is done."""
     models = [bench.model(bench.variant("default", stain), bench.seeds[0]) for stain in bench.targets]
     print_of = "-".join(model.card.weights_sha256[:6] for model in models)
-    path = bench.folder / "plates" / f"{bench.plate.name}-{print_of}.zarr"
-    if exists(path):
-        return open_plate(path)
+    path = bench.folder / "plates" / f"{bench.plate.name}-{bench.content[:6]}-{print_of}.zarr"
     chosen = PlateSettings(fields=tuple(map(str, bench.test_fields)))
-    return predict_plate(bench.plate, [Labeller(model) for model in models], Path(path), chosen)
+    try:
+        return predict_plate(bench.plate, [Labeller(model) for model in models], path, chosen)
+    except OutputExists:
+        return open_plate(path)
 
 
 def _compare(real: pd.DataFrame, ours: pd.DataFrame, over: str) -> list[Row]:
@@ -91,6 +90,7 @@ def _matched(real: pd.DataFrame, ours: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def _pictures(bench: Workbench, predicted: Plate) -> Figure:
     shown: Sequence[FieldName] = predicted.fields[:: -(-len(predicted.fields) // 2)]
     known = {stain: known_stain(predicted, stain) for stain in predicted.channels}
+    sets: list[tuple[str, ...]] = [stains for stains in SHOWN if set(stains) <= set(known)] or [tuple(known)]
     rows = {}
     for name in shown:
         real = {stain: each.learnt(bench.plate.read(name, bench.targets[stain]), bench.plate.pixel_size_um)
@@ -102,8 +102,7 @@ def _pictures(bench: Workbench, predicted: Plate) -> Figure:
             f"{' + '.join(stains)}, {side}": composite(
                 {stain: planes[stain] for stain in stains}, limits, colours
             )
-            for stains in SHOWN
-            if set(stains) <= set(known)
+            for stains in sets
             for side, planes in (("predicted", ours), ("real", real))
         }
     return pictures(rows)

@@ -9,9 +9,9 @@ import torch
 
 from unstained.errors import BadInput
 from unstained.networks.bundle import Model
-from unstained.networks.resampling import working_plane
 from unstained.networks.unet import LIT_MIRRORS, MIRRORS
 from unstained.plates.plate import FieldName
+from unstained.prediction.engine import Engine
 from unstained.studies.figures import curves, dots
 from unstained.studies.study import SHORT, Answer, Row, mean_row
 from unstained.studies.workbench import Scored, Variant, Workbench, score_model, some_of
@@ -29,6 +29,9 @@ def phenotypes(bench: Workbench) -> Answer:
         name: {"train": _fields(bench.training_fields, wells), "test": _fields(bench.test_fields, wells)}
         for name, wells in _wells(bench).items()
     }
+    for name, fields in groups.items():
+        if not fields["train"] or not fields["test"]:
+            raise BadInput(f"{bench.plate.path}: {CONDITION} {name!r} lacks training or test wells (--test)")
     learnt = {
         name: replace(bench.variant(f"trained on {name}", STAIN), fields=fields["train"])
         for name, fields in groups.items()
@@ -42,10 +45,11 @@ def phenotypes(bench: Workbench) -> Answer:
         for other in (name for name in groups if name != own):
             closing += _closed(bench, variant, (own, other), groups[other])
     lines = {}
-    for own in groups:
-        for start in (f"from {own}", "from nothing"):
-            rows = [row for row in closing if row["to"] != own and row["start"] == start]
-            lines[f"{start}, to the other"] = ([row["fields"] for row in rows], [row["pcc"] for row in rows])
+    for own, other, start in dict.fromkeys((row["from"], row["to"], row["start"]) for row in closing):
+        rows = [row for row in closing if (row["from"], row["to"], row["start"]) == (own, other, start)]
+        if len(rows) > 1:
+            told = f"{start}, to {other}"
+            lines[told] = ([row["fields"] for row in rows], [row["pcc"] for row in rows])
     figures = {
         "across": dots([{**row, "variant": f"{row['train']} → {row['test']}"} for row in across],
                        ("pcc", *SHORT.values())),
@@ -71,28 +75,29 @@ def _closed(
         _row(as_it_is, **place, start=f"from {own}", fields=0),
         _row(settled, **place, start="batch norm of the other, unstained", fields=0),
     ]
+    steps = max(1, round(SHARE_OF_STEPS * bench.steps))
     for few in (number for number in FEW if number < len(fields["train"])):
-        chosen = some_of(fields["train"], few)
-        steps = max(1, round(SHARE_OF_STEPS * bench.steps))
-        nothing = replace(bench.variant(f"{other} alone, {few}", STAIN), fields=chosen)
-        goes_on = replace(nothing, label=f"{own} → {other}, {few}", start=variant, steps=steps)
-        for name, each in ((f"from {own}", goes_on), ("from nothing", nothing)):
-            scored = [bench.score(each, seed, fields=tested) for seed in bench.seeds]
-            rows.append(_row(scored, **place, start=name, fields=few))
+        found: dict[str, list[Scored]] = {f"from {own}": [], "from nothing": []}
+        for seed in bench.seeds:
+            chosen = some_of(fields["train"], few, seed)
+            nothing = replace(bench.variant(f"{other} alone, {few}", STAIN), fields=chosen)
+            goes_on = replace(nothing, label=f"{own} → {other}, {few}", start=variant, steps=steps)
+            for each, scored in zip((goes_on, nothing), found.values(), strict=True):
+                scored.append(bench.score(each, seed, fields=tested))
+        rows += [_row(scored, **place, start=name, fields=few) for name, scored in found.items()]
     return rows
 
 
 def re_estimated(model: Model, bench: Workbench, fields: Sequence[FieldName]) -> Model:
     """Give a model whose batch norm has the statistics of other, unstained fields (Li et al. 2017, AdaBN)."""
-    card, network = model.card, copy.deepcopy(model.network)
-    regions = []
+    engine, network = Engine(model), copy.deepcopy(model.network)
+    step, regions = network.settings.multiple, []
     for name in fields:
-        seen = working_plane(bench.plate.read(name, bench.input), card.working_scale)
-        plane, step = card.normalisation.apply(seen), network.settings.multiple
+        plane, _ = engine.seen(bench.plate.read(name, bench.input), bench.plate.pixel_size_um)
         rows, columns = (side // step * step for side in plane.shape)
         regions.append(torch.from_numpy(np.ascontiguousarray(plane[:rows, :columns]))[None])
-    settle_batch_norm(network, regions, MIRRORS if card.light_deg is None else LIT_MIRRORS)
-    return Model(card, network, model.extras)
+    settle_batch_norm(network, regions, MIRRORS if model.card.light_deg is None else LIT_MIRRORS)
+    return Model(model.card, network, model.extras)
 
 
 def _wells(bench: Workbench) -> dict[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from unstained.networks.bundle import Model
 from unstained.studies.figures import curves, dots
-from unstained.studies.study import Answer, Row, mean_rows
+from unstained.studies.study import Answer, Row, mean_row, mean_rows
 from unstained.studies.workbench import Variant, Workbench, some_of
 
 STAIN = "nuclei"
@@ -69,16 +69,19 @@ def recipes(bench: Workbench) -> Answer:
 
 
 def _amounts(bench: Workbench) -> tuple[list[Row], Figure]:
-    variants, counts = [], []
-    for amount in (each for each in AMOUNTS if each < len(bench.training_fields)):
-        fields = some_of(bench.training_fields, amount)
-        variants.append(replace(bench.variant(f"{amount} fields", STAIN), fields=fields))
-        counts.append(amount)
-    variants.append(bench.variant("all fields", STAIN))
-    counts.append(len(bench.training_fields))
-    rows = [{**row, "fields": count} for row, count in zip(mean_rows(bench, variants), counts, strict=True)]
+    """Learn from fewer fields, drawn anew by each seed, all of them without validation."""
+    most = len(bench.training_fields)
+    counts = [*(each for each in AMOUNTS if each < most), most]
+    rows = []
+    for count in counts:
+        scored = []
+        for seed in bench.seeds:
+            fields = some_of(bench.training_fields, count, seed)
+            scored.append(bench.score(replace(bench.variant(f"{count} fields", STAIN), fields=fields), seed))
+        rows.append({**mean_row(f"{count} fields", scored), "fields": count})
     lines = {
-        measure: (counts, [row[measure] for row in rows]) for measure in ("pcc", "number", "area", "total")
+        measure: (counts, [_number(row[measure]) for row in rows])
+        for measure in ("pcc", "number", "area", "total")
     }
     return rows, curves(lines, "training fields", "PCC, Pearson over test fields", log="x")
 
@@ -88,9 +91,16 @@ def _learning(bench: Workbench, variants: Sequence[Variant]) -> Figure:
     lines = {}
     for variant in variants:
         courses = [validation_course(bench.model(variant, seed)) for seed in bench.seeds]
+        courses = [each for each in courses if each[0]]  # without validation fields there is none
+        if not courses:
+            continue
         steps = courses[0][0]
         lines[variant.label] = (steps, np.mean([np.interp(steps, *course) for course in courses], axis=0))
     return curves(lines, "step", "PCC, validation fields")
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
 
 
 def validation_course(model: Model) -> tuple[list[float], list[float]]:

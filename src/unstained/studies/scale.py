@@ -8,8 +8,9 @@ import numpy as np
 from skimage.transform import rescale
 
 from unstained.arrays import Plane, RawPlane
-from unstained.plates.plate import Plate, create_plate, open_plate
-from unstained.plates.storage import exists
+from unstained.plates.plate import Plate, create_plate
+from unstained.plates.regions import whole_field
+from unstained.plates.splitting import ROLES
 from unstained.studies.figures import dots
 from unstained.studies.study import SHORT, Answer, Row, mean_row
 from unstained.studies.workbench import Variant, Workbench
@@ -40,7 +41,9 @@ def scale(bench: Workbench) -> Answer:
     Images are resampled. Where the pixel size isn't known, all networks work on the pixels as they come, on
     the grid that the default recipe finds at 1×; where it is, the field is first brought to that of training.
     """
-    grid = bench.model(bench.variant("default", STAIN), bench.seeds[0]).card.working_scale
+    card = bench.model(bench.variant("default", STAIN), bench.seeds[0]).card
+    grid, diameter_px = card.working_scale, card.object_diameters_px[0] or 1.0
+    pixel = bench.plate.pixel_size_um or 1.0
     rows: list[Row] = []
     benches = {factor: _resized(bench, factor, known=False) for factor in FACTORS}
     known = FACTORS if bench.plate.pixel_size_um else ()
@@ -49,15 +52,18 @@ def scale(bench: Workbench) -> Answer:
         for augmented in (False, True):
             variant = _variant(bench, grid, augmented=augmented)
             for predict in FACTORS:
+                size = diameter_px * predict * pixel  # as the plate has it; the same truth for all networks
+                on = benches[predict].plate
                 scored = [
-                    benches[train].score(variant, seed, on=benches[predict].plate) for seed in bench.seeds
+                    benches[train].score(variant, seed, on=on, diameter_um=size) for seed in bench.seeds
                 ]
                 place = {"train": train, "predict": predict, "augmented": "yes" if augmented else "no"}
                 rows.append({**place, "pixel_size": "not known", **_measures(mean_row("", scored))})
     for train in known:
         variant = bench.variant("plain", STAIN, crops={"scale": 1.0})
         for predict in known:
-            scored = [aware[train].score(variant, seed, on=aware[predict].plate) for seed in bench.seeds]
+            on, size = aware[predict].plate, diameter_px * pixel
+            scored = [aware[train].score(variant, seed, on=on, diameter_um=size) for seed in bench.seeds]
             place = {"train": train, "predict": predict, "augmented": "no", "pixel_size": "known"}
             rows.append({**place, **_measures(mean_row("", scored))})
     named = [
@@ -93,7 +99,7 @@ def _finding(rows: list[Row]) -> str:
         return "too few test fields for correlations."
     (_, predict, measure), worst = max(losses.items(), key=lambda item: item[1])
     return (
-        f"pixel size known, trained at 1×: the largest loss of a correlation against 1× is {worst:.3f}"
+        f"pixel size known, trained at 1×: the largest loss of a Pearson correlation is {worst:.3f}"
         f" ({measure} at {predict}×; goal: within {WITHIN})."
     )
 
@@ -102,16 +108,21 @@ def _resized(bench: Workbench, factor: float, *, known: bool) -> Workbench:
     """Give the workbench with images seen `factor` times as large; the pixel size follows, or doesn't."""
     if factor == 1.0:
         return bench
-    path = bench.folder / "plates" / f"{bench.plate.name}-{factor}{'' if known else '-unknown'}.zarr"
-    plate = open_plate(path) if exists(path) else resized_plate(bench, path, factor, known=known)
-    test = tuple(map(str, bench.test_fields))
-    return replace(bench, plate=plate, test=test)
+    told = f"{bench.content[:6]}-{factor}{'' if known else '-unknown'}"
+    path = bench.folder / "plates" / f"{bench.plate.name}-{told}.zarr"
+    plate = resized_plate(bench, path, factor, known=known)
+    train, validation, test = (
+        tuple(whole_field(plate, region.field) for region in bench.split.regions(role)) for role in ROLES
+    )
+    split = replace(bench.split, train=train, validation=validation, test=test)
+    return replace(bench, plate=plate, given=split)
 
 
 def resized_plate(bench: Workbench, path: Path, factor: float, *, known: bool) -> Plate:
     """Write a plate of the label-free channel and the studied stain, resampled with cubic splines.
 
-    Smaller images are means of what they cover: first blurred by as much as they shrink.
+    Smaller images are means of what they cover: first blurred by as much as they shrink. Interrupted, the
+    same call goes on; what is there already stays.
     """
     plate, channels = bench.plate, (bench.input, bench.targets[STAIN])
     size_um = plate.pixel_size_um
@@ -120,9 +131,9 @@ def resized_plate(bench: Workbench, path: Path, factor: float, *, known: bool) -
     kept: dict[str, Any] = {name: plate.info[name] for name in ("simulated", "twin") if name in plate.info}
     writer = create_plate(
         path, name=path.stem, channels=channels, pixel_size_um=size_um, conditions=plate.conditions,
-        info=kept, overwrite=True,
+        info=kept, resume=True,
     )  # fmt: skip
-    for name in plate.fields:
+    for name in (each for each in plate.fields if each not in writer.done):
         planes = [seen_larger(plate.read(name, channel), factor) for channel in channels]
         writer.write_field(name, np.stack(planes), place=plate.place(name))
     return writer.finish()

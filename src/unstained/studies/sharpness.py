@@ -17,13 +17,17 @@ KEPT = 0.5
 """Detail counts as kept where the prediction has at least this share of the real amplitude."""
 
 
+FINEST_PX = 2.0
+"""Two pixels a period: finer detail can't be sampled."""
+
+
 class Sharpness(Settings):
     """Power of predicted and real planes by frequency, each plane with mean 0 and standard deviation 1."""
 
     frequency: tuple[float, ...] = Field(description="middle of each band, cycles per px")
     predicted: tuple[float, ...]
     real: tuple[float, ...]
-    finest_px: float | None = Field(description="smallest period whose amplitude is half kept, px")
+    finest_px: float = Field(description="smallest period whose amplitude is half kept, px; 2 = all is")
 
 
 def sharpness_of(pairs: Iterable[tuple[RawPlane, RawPlane]]) -> Sharpness:
@@ -38,7 +42,7 @@ def sharpness_of(pairs: Iterable[tuple[RawPlane, RawPlane]]) -> Sharpness:
     share = np.sqrt(ours / np.maximum(theirs, np.finfo(float).tiny))
     middle = (np.arange(BINS) + 0.5) * 0.5 / BINS
     lost = np.flatnonzero(share[1:] < KEPT) + 1
-    finest = None if not len(lost) else float(1 / middle[lost[0]])
+    finest = float(1 / middle[lost[0]]) if len(lost) else FINEST_PX
     return Sharpness(
         frequency=tuple(map(float, middle)),
         predicted=tuple(map(float, ours)),

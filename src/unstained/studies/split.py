@@ -1,6 +1,8 @@
 """How much a naive split flatters: crops of the same photos on both sides, against fields held out whole."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -15,7 +17,6 @@ from unstained.settings import Settings
 from unstained.studies.figures import dots
 from unstained.studies.study import Answer, Row
 from unstained.studies.workbench import Workbench, keep
-from unstained.training.fitting import Progress
 from unstained.training.models import Subject, fit_model, with_origin
 from unstained.training.pairs import Grid, make_pairs
 from unstained.training.recipes import TrainingSettings
@@ -49,18 +50,23 @@ def split(bench: Workbench) -> Answer:
     stain = next(iter(bench.targets))
     subject = Subject(stain, bench.input, {stain: bench.targets[stain]}, bench.stains)
     rows: list[Row] = []
+    gaps = []
     for seed in bench.seeds:
         settings = bench.base.updated(steps=bench.steps, seed=seed)
-        asked = {"stain": stain, "settings": settings.model_dump(mode="json")}
-        place = bench.place_for("split", asked)
+        described = bench.stain(stain).model_dump(mode="json")
+        place = bench.place_for("split", {"stain": described, "settings": settings.model_dump(mode="json")})
         if not place.exists():
             bench.tell(f"train on both splits, {stain}, seed {seed}")
-            keep(place, study_split(bench.plate, subject, settings, bench.split).model_dump_json())
+            answer = study_split(bench.plate, subject, settings, bench.split, **bench.devices)
+            keep(place, answer.model_dump_json())
         found = SplitStudy.model_validate_json(place.read_text(encoding="utf-8"))
         rows += [{"split": name, "seed": seed, **each.model_dump()}
                  for name, each in (("naive", found.naive), (found.honest_level, found.honest))]  # fmt: skip
-    gap = np.mean([row["pcc"] if row["split"] == "naive" else -row["pcc"] for row in rows]) * 2
-    findings = [f"crops of the same fields on both sides flatter the PCC by {gap:+.3f} ({stain})."]
+        gaps.append((found.naive.pcc or 0.0) - (found.honest.pcc or 0.0))
+    findings = [
+        f"squares of the same fields on both sides differ in PCC by {np.mean(gaps):+.3f} from fields held"
+        f" out by {bench.split.level} ({stain}; by seed {', '.join(f'{gap:+.3f}' for gap in gaps)})."
+    ]
     named = [{**row, "variant": f"{row['split']}, seed {row['seed']}"} for row in rows]
     return Answer({"split": rows}, findings, {"split": dots(named, ("pcc",))})
 
@@ -70,12 +76,13 @@ def study_split(
     subject: Subject,
     settings: TrainingSettings,
     honest: Split,
-    tell: Callable[[Progress], None] = lambda _: None,
+    **devices: Any,
 ) -> SplitStudy:
     """Train twice with the same settings, on an honest and a naive split of the same fields; score both.
 
     The naive split cuts every field into squares and deals them out at random, as many for each role as the
-    honest split has area. Both see upright crops of one square, so that nothing but the split differs.
+    honest split has area. The honest one gets the squares of its own fields, and both see upright crops of
+    one square, so that nothing but the split differs. `devices` go to Lightning's Trainer.
 
     Raises
     ------
@@ -90,8 +97,8 @@ def study_split(
     naive = naive_split(plate, honest, block_px, np.random.default_rng(settings.seed))
     grid = Grid(scale=scale)
     scores = {}
-    for name, split in (("honest", honest), ("naive", naive)):
-        scores[name] = _score(plate, subject, settings, split, grid, tell)
+    for name, split in (("honest", in_squares(plate, honest, block_px)), ("naive", naive)):
+        scores[name] = _score(plate, subject, settings, split, grid, **devices)
     return SplitStudy(
         **scores,
         honest_level=honest.level,
@@ -127,16 +134,23 @@ def naive_split(plate: Plate, honest: Split, block_px: int, rng: np.random.Gener
     )
 
 
+def in_squares(plate: Plate, honest: Split, block_px: int) -> Split:
+    """Give a split with the squares of its whole fields in their place; parts of fields stay as they are."""
+    roles = []
+    for role in ("train", "validation", "test"):
+        regions = []
+        for region in honest.regions(role):
+            whole = region == whole_field(plate, region.field)
+            regions += _squares(region, block_px) if whole else [region]
+        roles.append(tuple(regions))
+    return replace(honest, train=roles[0], validation=roles[1], test=roles[2])
+
+
 def _score(
-    plate: Plate,
-    subject: Subject,
-    settings: TrainingSettings,
-    split: Split,
-    grid: Grid,
-    tell: Callable[[Progress], None],
+    plate: Plate, subject: Subject, settings: TrainingSettings, split: Split, grid: Grid, **devices: Any
 ) -> SplitScore:
     pairs = make_pairs(plate, split, subject.channels, grid, stains=subject.stains)
-    model, _ = fit_model(subject, pairs, settings, tell=tell)
+    model, _ = fit_model(subject, pairs, settings, **devices)
     labeller = Labeller(with_origin(model, plate, split, pairs))
     return SplitScore(
         pcc=_pooled_pcc(plate, subject, labeller, split.test), train=len(split.train), test=len(split.test)

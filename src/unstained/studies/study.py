@@ -118,8 +118,10 @@ def mean_rows(bench: Workbench, variants: Iterable[Variant], **score: Any) -> li
 def mean_row(label: str, scored: Sequence[Scored]) -> Row:
     """Give what tables show of one variant: PCC with its spread over seeds, downstream figures, sharpness."""
     evaluations = [each.evaluation for each in scored]
-    pcc = [each.mean.pcc for each in evaluations]
+    pcc = [each.mean.pcc or 0.0 for each in evaluations]  # a constant prediction has none: it failed
     row: Row = {"variant": label, "pcc": _mean(pcc), "pcc_spread": _spread(pcc)}
+    if failed := sum(each.mean.pcc is None for each in evaluations):
+        row["failed"] = failed
     if any(each.mean.pcc_target is not None for each in evaluations):
         row["pcc_target"] = _mean([each.mean.pcc_target for each in evaluations])
     row["ssim"] = _mean([each.mean.ssim for each in evaluations])

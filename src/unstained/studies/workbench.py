@@ -14,8 +14,9 @@ import numpy as np
 
 from unstained.arrays import Planes
 from unstained.errors import BadInput
-from unstained.measurement.evaluation import evaluate_plate
+from unstained.measurement.evaluation import EvaluationSettings, evaluate_plate
 from unstained.measurement.evaluation_record import Evaluation
+from unstained.measurement.known import known_stain
 from unstained.networks.bundle import Model, load_model_bundle, save_model
 from unstained.plates.overlaps import common_ground
 from unstained.plates.plate import FieldName, Plate
@@ -29,7 +30,7 @@ from unstained.training.models import Subject, fit_model, grid_for, with_origin
 from unstained.training.pairs import Grid, Pairs, make_pairs
 from unstained.training.recipes import TrainingSettings
 
-FORM = 1
+FORM = 2
 """Of what is kept; another number, and everything is trained anew."""
 
 MOST_SHARP = 8
@@ -68,16 +69,29 @@ class Workbench:
     test: tuple[str, ...] | None = None  # wells or fields; None = chosen
     steps: int = 400
     seeds: tuple[int, ...] = (0, 1)
+    given: Split | None = None  # None = drawn
     base: TrainingSettings = field(default_factory=TrainingSettings)  # what variants change
     devices: Mapping[str, Any] = field(default_factory=dict)  # for Lightning's Trainer
     tell: Callable[[str], None] = lambda _: None
     _last: dict[str, Pairs] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[Any, str] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def split(self) -> Split:
-        """Give training, validation and test regions, the same for all that is compared."""
+        """Give training, validation and test fields, the same for all that is compared.
+
+        Raises
+        ------
+        BadInput
+            The plate shows one place only: halves of an image are too little for a study.
+        """
+        if self.given is not None:
+            return self.given
         groups = common_ground(self.plate, self.input)
-        return split_plate(self.plate, test=self.test, groups=groups)
+        found = split_plate(self.plate, test=self.test, groups=groups)
+        if found.level == "half":
+            raise BadInput(f"{self.plate.path} shows one place; a study needs fields of two at least")
+        return found
 
     @property
     def test_fields(self) -> tuple[FieldName, ...]:
@@ -121,15 +135,25 @@ class Workbench:
         return load_model_bundle(place)
 
     def score(
-        self, variant: Variant, seed: int, on: Plate | None = None, fields: Sequence[FieldName] | None = None
+        self,
+        variant: Variant,
+        seed: int,
+        on: Plate | None = None,
+        fields: Sequence[FieldName] | None = None,
+        diameter_um: float | None = None,
     ) -> Scored:
-        """Score a variant on test fields, or on `fields`, of this plate or of one made from it (`on`)."""
-        plate, fields = on or self.plate, tuple(fields or self.test_fields)
-        place = self._place(variant, seed) / f"scores-{_hash([str(plate.path), *map(str, fields)])}.json"
+        """Score a variant on test fields, or on `fields`, of this plate or of one made from it (`on`).
+
+        `diameter_um` is that of objects in both stains, where the model's own isn't to count.
+        """
+        plate, fields = on or self.plate, self.test_fields if fields is None else tuple(fields)
+        asked = [self._content(plate), diameter_um, *map(str, fields)]
+        place = self._place(variant, seed) / f"scores-{_hash(asked)}.json"
         if not place.exists():
             model = self.model(variant, seed)
             self.tell(f"score {variant.label}, {variant.stain.name}, seed {seed}")
-            scored = score_model(model, plate, variant.stain.name, self.targets[variant.stain.name], fields)
+            target = self.targets[variant.stain.name]
+            scored = score_model(model, plate, variant.stain.name, target, fields, diameter_um)
             text = {"evaluation": scored.evaluation.to_json(), "sharpness": scored.sharpness.model_dump()}
             keep(place, json.dumps(text))
         kept = json.loads(place.read_text(encoding="utf-8"))
@@ -139,8 +163,8 @@ class Workbench:
 
     def place_for(self, study: str, asked: Mapping[str, Any]) -> Path:
         """Name the file that keeps an answer which follows from the plate, its split and what is asked."""
-        decides = [FORM, self.plate.name, self.plate.info.get("twin"), self.input, dict(self.targets)]
-        return self.folder / f"{study}-{_hash([*decides, self.split.to_json(), asked])}.json"
+        decides = [FORM, self._content(self.plate), self.input, dict(self.targets), self.split.to_json()]
+        return self.folder / f"{study}-{_hash([*decides, self._devices, asked])}.json"
 
     def predict(self, variant: Variant, seed: int, name: FieldName) -> Planes:
         """Predict one field (stain Y X)."""
@@ -170,7 +194,7 @@ class Workbench:
 
     def _pairs(self, split: Split, subject: Subject, grid: Grid, *, binary: bool) -> Pairs:
         """Read what is trained on; the last is kept, as what is compared often shares it."""
-        asked = _hash([split.to_json(), subject.to_json(), repr(grid), binary])
+        asked = _hash([self._content(self.plate), split.to_json(), subject.to_json(), repr(grid), binary])
         if asked not in self._last:
             self._last.clear()
             self._last[asked] = make_pairs(
@@ -185,32 +209,66 @@ class Workbench:
         """Say all that a trained model follows from, but for the code."""
         return {
             "form": FORM,
-            "plate": [self.plate.name, self.plate.info.get("twin"), self.input, dict(self.targets)],
+            "plate": [self._content(self.plate), self.input, dict(self.targets)],
             "split": self.split_of(variant).to_json(),
             "stain": variant.stain.model_dump(mode="json"),
             "settings": variant.settings.model_dump(mode="json"),
             "steps": variant.steps or self.steps,
             "seed": seed,
-            "devices": {name: str(value) for name, value in self.devices.items()},
+            "devices": self._devices,
             "start": None if variant.start is None else self._what_decides(variant.start, seed),
         }
 
 
-def score_model(model: Model, plate: Plate, stain: str, target: str, fields: Sequence[FieldName]) -> Scored:
+    @property
+    def content(self) -> str:
+        """Give the hash of what the plate shows."""
+        return self._content(self.plate)
+
+    @property
+    def _devices(self) -> dict[str, str]:
+        return {name: str(value) for name, value in self.devices.items()}
+
+    def _content(self, plate: Plate) -> str:
+        """Give the hash of a plate's pixels (of the channels that are studied) and of their size."""
+        if plate.path not in self._known:
+            channels = sorted({self.input, *self.targets.values()} & set(plate.channels))
+            prints = [
+                [str(name), *(plate.field_info(name)["fingerprints"][channel] for channel in channels)]
+                for name in plate.fields
+            ]
+            self._known[plate.path] = _hash([plate.pixel_size_um, channels, prints])
+        return self._known[plate.path]
+
+
+def score_model(
+    model: Model,
+    plate: Plate,
+    stain: str,
+    target: str,
+    fields: Sequence[FieldName],
+    diameter_um: float | None = None,
+) -> Scored:
     """Predict some fields of a plate and hold them against its real stain; nothing else is kept."""
     with tempfile.TemporaryDirectory(prefix="unstained-study-") as scratch:
         chosen = PlateSettings(fields=tuple(map(str, fields)), input_channel=_input_of(plate, model))
         predicted = predict_plate(plate, Labeller(model), Path(scratch) / "predicted.zarr", chosen)
-        evaluation = evaluate_plate(predicted, plate, stain=stain, target_channel=target, fields="all")
-        every = -(-len(fields) // MOST_SHARP)
-        pairs = [(predicted.read(name, stain), plate.read(name, target)) for name in fields[::every]]
+        settings = EvaluationSettings(diameter_um=diameter_um)
+        evaluation = evaluate_plate(
+            predicted, plate, stain=stain, target_channel=target, fields="all", settings=settings
+        )
+        known, every = known_stain(predicted, stain), -(-len(fields) // MOST_SHARP)
+        pairs = [
+            (predicted.read(name, stain), known.learnt(plate.read(name, target), plate.pixel_size_um))
+            for name in fields[::every]
+        ]
         return Scored(evaluation, sharpness_of(pairs))
 
 
-def some_of(fields: Sequence[FieldName], number: int) -> tuple[FieldName, ...]:
-    """Give so many fields, evenly from first to last: a larger number holds other fields, too."""
-    chosen = np.unique(np.linspace(0, len(fields) - 1, min(number, len(fields))).round().astype(int))
-    return tuple(fields[index] for index in chosen)
+def some_of(fields: Sequence[FieldName], number: int, seed: int) -> tuple[FieldName, ...]:
+    """Draw so many fields; with the same seed a larger number holds those of a smaller one."""
+    order = np.random.default_rng(seed).permutation(len(fields))
+    return tuple(sorted(fields[index] for index in order[:number]))
 
 
 def _input_of(plate: Plate, model: Model) -> str | None:
