@@ -3,7 +3,7 @@
 Usage: python benchmarks/from_twin.py --data FOLDER --out FOLDER [--steps 200] [--seeds 2]
 hela-rpe1: a strip of A01/0 (a sixth of it) trains, A01/1 is scored, never A01/2; its 0.23 µm per px makes its
 nuclei as large as the twin's, as it states none. cellpainting-brightfield: the left quarter
-of its image trains, the right half is scored; the model to go on from was chosen on the columns between.
+of its image trains, the right half is scored; that DNA begins from DIC was chosen on the columns between.
 Both arms take the same steps with the same seeds, without validation.
 Writes results/from-twin-<set>-<stain>.json.
 """

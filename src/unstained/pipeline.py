@@ -327,8 +327,7 @@ def rank_by_default(predicted: Plate, out: Path, *, telling: Telling = SILENT) -
 
 def _ranked_plate(predicted: Plate, stained: Plate | None, telling: Telling) -> RankedPlate:
     """Collect what ranking needs of a predicted plate."""
-    tables = measure(predicted, telling=telling) if stored_tables(predicted) is None else None
-    tables = tables or stored_tables(predicted) or {}
+    tables = stored_tables(predicted) or measure(predicted, telling=telling)
     agreement: dict[str, float] = {}
     for card in predicted.info.get("models", ()):
         for name, found in card.get("well_agreement", {}).items():

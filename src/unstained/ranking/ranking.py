@@ -62,7 +62,6 @@ class RankSettings(Settings):
     risk: float = Field(0.1, gt=0, lt=1, description="of losing one of the best when clones are dropped")
     seed: int = 0
 
-
     def best_of(self, units: int) -> int:
         """Say how many best are looked for among so many units."""
         return min(self.top or min(MOST_BEST, max(1, units // 4)), units)
