@@ -71,7 +71,7 @@ def rank(
 def say_ranking(told: Task, found: "Ranking", most: int = 5) -> None:
     """Say the best of a ranking, each with its interval, and what was assumed."""
     for row in ranking_results(found)["best"][:most]:
-        interval = f", {row['rank_low']} to {row['rank_high']} with 90 %" if row.get("rank_low") else ""
+        interval = f", {row['rank_low']} to {row['rank_high']} with about 90 %" if row.get("rank_low") else ""
         told.say(f"{row['rank']}. {row['name']}: score {row['score']:+.2f}{interval}")
     for note in found.notes:
         told.say(note)
