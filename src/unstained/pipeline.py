@@ -9,22 +9,24 @@ from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
+from unstained.arrays import RawPlane
 from unstained.errors import BadInput, BadSettings, MissingChannel, OutputExists, listed
 from unstained.measurement.evaluation import evaluate_plate
 from unstained.measurement.evaluation_files import read_evaluations, write_evaluations
 from unstained.measurement.evaluation_record import Evaluation
 from unstained.measurement.plates import MEASURED, Tables, measure_plate, measure_real, stored_tables
 from unstained.measurement.wells import write_tables
-from unstained.networks.bundle import Model, load_model_bundle, save_model
+from unstained.networks.bundle import Model, ModelCard, load_model_bundle, save_model
 from unstained.plates.foreign import is_ours
 from unstained.plates.importing import ImportSettings, import_plate
 from unstained.plates.overlaps import common_ground
 from unstained.plates.plate import Plate, open_plate
 from unstained.plates.splitting import Split, split_plate
 from unstained.prediction.calibration import with_likely_spots
+from unstained.prediction.engine import Prediction
 from unstained.prediction.labeller import Labeller
-from unstained.prediction.plates import VERDICTS, PlateSettings, predict_plate
-from unstained.prediction.verdicts import advice, caution_simulated
+from unstained.prediction.plates import VERDICTS, Judge, PlateSettings, Verdict, predict_plate, worse
+from unstained.prediction.verdicts import advice, doubted
 from unstained.provenance import (
     RUN,
     keep_if_same,
@@ -44,6 +46,7 @@ from unstained.ranking.ranking import Ranking, RankSettings, rank_plates
 from unstained.ranking.score import load_score, shipped_scores
 from unstained.report.page import write_report
 from unstained.studies.catalogue import find_study
+from unstained.studies.stability import stability_of
 from unstained.studies.study import Study, framed, write_study
 from unstained.studies.workbench import Workbench
 from unstained.training.fitting import Progress
@@ -51,6 +54,7 @@ from unstained.training.losses import named_loss
 from unstained.training.models import Subject, fit_model, for_stains, grid_for, with_origin
 from unstained.training.pairs import make_pairs
 from unstained.training.recipes import TrainingSettings
+from unstained.trust.making import AS_USUAL, TrustSettings, make_trust, to_files, trust_of
 from unstained.twin.plate import VERSION, make_twin
 from unstained.twin.wells import TwinSettings
 
@@ -71,6 +75,7 @@ class Plan:
     settings: TrainingSettings
     held_out: HeldOut = HeldOut()
     start: str | Path | None = None
+    trust: TrustSettings = AS_USUAL
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,7 @@ def train(
     )
     model = with_likely_spots(with_origin(model, plate, split, pairs), plate, split)
     model = Model(model.card, model.network, {**model.extras, RUN: to_json(record)})
+    model = with_trust(model, plate, split, plan.trust, telling=telling)
     _keep(model, out, unfinished, overwrite=overwrite)
     return model
 
@@ -172,15 +178,16 @@ def predict(
     telling: Telling = SILENT,
 ) -> Plate:
     """Predict a plate's stains into a plate of its own; interrupted, the same call goes on."""
-    doubted = [each.card for each in labellers if each.card.simulated and not plate.info.get("simulated")]
-    for card in doubted:
-        telling.caution(advice(card))
+    real = not plate.info.get("simulated")
+    for each in labellers:
+        if each.card.simulated and real:
+            telling.caution(advice(each.card))
     predicted = predict_plate(
         plate,
         labellers,
         out,
         settings,
-        judge=caution_simulated if doubted else None,
+        judge=judge_of(labellers, real=real),
         overwrite=overwrite,
         progress=partial(telling.count, "predict"),
     )
@@ -190,6 +197,38 @@ def predict(
     }
     record_in_plate(predicted, run_record("predict", settings.model_dump(mode="json"), inputs))
     return predicted
+
+
+def with_trust(
+    model: Model,
+    plate: Plate,
+    split: Split,
+    settings: TrustSettings = AS_USUAL,
+    *,
+    telling: Telling = SILENT,
+) -> Model:
+    """Give a model reference, expected quality and envelope, learnt on the plate it comes from."""
+    found = make_trust(model, plate, split, settings, partial(telling.count, "trust"))
+    if found is None:
+        return model
+    return Model(model.card, model.network, {**model.extras, **to_files(found)})
+
+
+def judge_of(labellers: Sequence[Labeller], *, real: bool) -> Judge | None:
+    """Make what judges the fields that these models predict; None where none knows anything of its limits.
+
+    On `real` images a model that has only seen simulated ones is never trusted.
+    """
+    known = {each.name: trust_of(each.name, each.extras) for each in labellers}
+    if not any(known.values()) and not any(each.card.simulated and real for each in labellers):
+        return None
+
+    def judge(card: ModelCard, plane: RawPlane, prediction: Prediction) -> Verdict | None:
+        trust = known[card.name]
+        verdict = None if trust is None else trust.judge(card, plane, prediction)
+        return doubted(card, verdict) if card.simulated and real else verdict
+
+    return judge
 
 
 def measure(
@@ -347,7 +386,7 @@ def _worst_verdicts(predicted: Plate) -> dict[str, str]:
         told = predicted.field_info(name).get("verdict")
         verdict = told.get("verdict") if isinstance(told, dict) else told
         if verdict in VERDICTS:
-            found[name.well] = max(found.get(name.well, VERDICTS[0]), verdict, key=VERDICTS.index)
+            found[name.well] = worse(found.get(name.well, VERDICTS[0]), verdict)
     return found
 
 
@@ -401,6 +440,30 @@ def study(
     inputs = {"plate": plate_record(bench.plate, bench.input, *bench.targets.values())}
     asked = {"steps": bench.steps, "seeds": list(bench.seeds), "test": bench.test}
     with results_folder(out, f"study {name}", asked, inputs, overwrite=overwrite):
+        write_study(out, found, answer.figures)
+    return found
+
+
+def stability(
+    plate: Plate, labeller: Labeller, out: Path, kinds: Sequence[str], most: int, *, overwrite: bool = False
+) -> Study:
+    """Corrupt fields that a model wasn't made from, and tell what becomes of its predictions.
+
+    Writes `out/study.json`, tables and figures; the table `envelope` says between which strengths all holds.
+
+    Raises
+    ------
+    BadInput, BadSettings, MissingChannel, OutputExists
+        No such corruption, or no field of the plate can be used.
+    """
+    refuse_output(out, overwrite)
+    found, answer = stability_of(labeller, plate, kinds, most)
+    inputs = {
+        "plate": plate_record(plate, labeller.card.input, *labeller.card.targets),
+        "models": {labeller.name: labeller.card.weights_sha256},
+    }
+    asked = {"kinds": list(kinds), "fields": most}
+    with results_folder(out, "stability", asked, inputs, overwrite=overwrite):
         write_study(out, found, answer.figures)
     return found
 

@@ -1,5 +1,6 @@
 """Commands for results: `predict`, `measure`, `evaluate`, `report`."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from unstained.measurement.evaluation_record import Evaluation
     from unstained.plates.plate import Plate
 
+VERDICTS = ("trust", "caution", "refuse")
+"""From best to worst; as of `prediction.plates`, which is too heavy to import for `--help`."""
+
+MOST_REASONS = 5
+"""Of so many fields the reason is printed."""
+
 
 def predict(
     source: Annotated[str, typer.Argument(metavar="P.zarr|IMAGE", help="A plate, or one image file.")],
@@ -35,11 +42,16 @@ def predict(
     input: InputChannel = None,
     pixel_size_um: PixelSize = None,
     device: Device = "auto",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Leave fields whose verdict is refuse out of the tables.")
+    ] = False,
     overwrite: Overwrite = False,
     settings: SettingsFile = None,
     json: Json = False,
 ) -> None:
     """Predict stains from label-free images: of a plate, or of one image file.
+
+    Every field gets a verdict: trust, caution or refuse.
 
     Interrupted, the same command goes on where it stopped.
 
@@ -61,12 +73,15 @@ def predict(
             for each in labellers:
                 if each.card.simulated:
                     told.caution(advice(each.card))
-            predict_file(image, labellers, out, pixel_size_um=pixel_size_um, overwrite=overwrite)
+            judge = pipeline.judge_of(labellers, real=True)
+            _, verdict = predict_file(
+                image, labellers, out, pixel_size_um=pixel_size_um, judge=judge, overwrite=overwrite
+            )
             told.say(f"wrote {out}")
-            rows = [_row(None, None, None)]
+            rows = [_row(None, None, verdict)]
         else:
             chosen = PlateSettings().updated(
-                fields=named(fields), input_channel=input, pixel_size_um=pixel_size_um
+                fields=named(fields), input_channel=input, pixel_size_um=pixel_size_um, strict=strict
             )
             predicted = pipeline.predict(
                 open_plate(place(source)), labellers, out, chosen, overwrite=overwrite, telling=told.telling()
@@ -76,6 +91,7 @@ def predict(
             )
             told.say(f"next: unstained measure {out} --out tables")
             rows = field_rows(predicted)
+        say_verdicts(told, rows)
         told.found(out=out, models=[each.name for each in labellers], device=labellers[0].device, fields=rows)
 
 
@@ -200,6 +216,18 @@ def field_rows(predicted: "Plate") -> list[dict[str, Any]]:
     ]
 
 
+def say_verdicts(told: Task, rows: list[dict[str, Any]]) -> None:
+    """Print how many fields got which verdict, and why the first few weren't trusted."""
+    numbers = Counter(row["verdict"] for row in rows if row["verdict"])
+    if not numbers:
+        return
+    told.say("verdicts: " + ", ".join(f"{numbers[word]} {word}" for word in VERDICTS if numbers[word]))
+    doubted = sorted((row for row in rows if row["verdict"] in VERDICTS[1:]), key=_how_bad, reverse=True)
+    for row in doubted[:MOST_REASONS]:
+        name = "" if row["well"] is None else f"{row['well']}/{row['field']} "
+        told.say(f"  {name}{row['verdict']}: {row['reason']}")
+
+
 def say_scores(told: Task, evaluation: "Evaluation") -> None:
     """Print the few numbers that matter, each beside what there is to beat."""
     mean, floor, objects = evaluation.mean, evaluation.floor, evaluation.objects
@@ -229,6 +257,10 @@ def _row(well: str | None, field: int | None, verdict: Any) -> dict[str, Any]:
         "field": field,
         **{key: judged.get(key) for key in ("verdict", "reason", "expected_pcc")},
     }
+
+
+def _how_bad(row: dict[str, Any]) -> int:
+    return VERDICTS.index(row["verdict"])
 
 
 def _number(value: float | None) -> str:

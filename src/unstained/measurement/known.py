@@ -73,7 +73,11 @@ class KnownStain:
 
 def known_stain(predicted: Plate, name: str) -> KnownStain:
     """Collect what a predicted plate tells of one of its stains."""
-    card = model_card(predicted, name)
+    return described_stain(model_card(predicted, name), name)
+
+
+def described_stain(card: Mapping[str, Any], name: str) -> KnownStain:
+    """Collect what a model's card, in plain values, tells of one of its stains."""
     spots = _of_stain(card, "likely_spots", name)
     described = _of_stain(card, "described", name)
     if described is None:  # of older or other makers' cards: learnt as recorded

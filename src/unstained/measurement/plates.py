@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from unstained.measurement.known import KnownStain, known_stain
 from unstained.measurement.objects import measure_objects
 from unstained.measurement.wells import field_table, well_table, with_row_and_column
 from unstained.plates.plate import FieldName, Plate
+from unstained.prediction.plates import REFUSE, STRICT, worse
 from unstained.segmentation.recipes import Recipe, segment
 
 MEASURED = "measured"
@@ -41,9 +43,7 @@ def measure_plate(
     if MEASURED in predicted.info and not overwrite:
         raise OutputExists(f"a measurement of {predicted.path}")
     known = {stain: known_stain(predicted, stain) for stain in predicted.channels}
-    settings = {
-        stain: each.recipe(predicted.pixel_size_um, predicted=True) for stain, each in known.items()
-    }
+    settings = {stain: each.recipe(predicted.pixel_size_um, predicted=True) for stain, each in known.items()}
     kinds = _kinds(predicted.channels)
     found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in kinds}
     for index, name in enumerate(predicted.fields, start=1):
@@ -147,10 +147,14 @@ def _kinds(stains: tuple[str, ...]) -> tuple[str, ...]:
     return (*stains, CELLS) if several else stains
 
 
-def _tables(
-    predicted: Plate, names: Sequence[FieldName], found: dict[str, list[pd.DataFrame]]
-) -> Tables:
-    """Sum up objects (one table per field, in order) by field and well, a block of rows per stain."""
+def _tables(predicted: Plate, names: Sequence[FieldName], found: dict[str, list[pd.DataFrame]]) -> Tables:
+    """Sum up objects (one table per field, in order) by field and well, a block of rows per stain.
+
+    A plate that was predicted strictly lends no refused field to a table.
+    """
+    verdicts = {name: _verdict(predicted, name) for name in names}
+    if predicted.info.get(STRICT):
+        names, found = _without_refused(predicted, verdicts, found)
     further = {} if CELLS not in found else _cell_tables(predicted, names, found.pop(CELLS))
     blocks: dict[str, list[pd.DataFrame]] = {"objects": [], "fields": [], "wells": []}
     for stain, tables in found.items():
@@ -158,11 +162,43 @@ def _tables(
         fields = field_table(objects, names)
         for level, table in (
             ("objects", with_row_and_column(objects)),
-            ("fields", fields),
-            ("wells", well_table(fields)),
+            ("fields", _judged(fields, verdicts)),
+            ("wells", _judged(well_table(fields), verdicts)),
         ):
             blocks[level].append(_described(table.assign(stain=stain), predicted))
     return {level: pd.concat(tables, ignore_index=True) for level, tables in blocks.items()} | further
+
+
+def _verdict(predicted: Plate, name: FieldName) -> str | None:
+    """Give the word of a field's verdict, None where nobody judged."""
+    found = predicted.field_info(name).get("verdict")
+    return found.get("verdict") if isinstance(found, Mapping) else found
+
+
+def _without_refused(
+    predicted: Plate, verdicts: Mapping[FieldName, str | None], found: dict[str, list[pd.DataFrame]]
+) -> tuple[tuple[FieldName, ...], dict[str, list[pd.DataFrame]]]:
+    names = tuple(name for name, verdict in verdicts.items() if verdict != REFUSE)
+    if not names:
+        raise BadInput(
+            f"{predicted.path}: every field is refused; predicted without --strict they are measured"
+        )
+    kept = [verdict != REFUSE for verdict in verdicts.values()]
+    return names, {kind: list(compress(tables, kept)) for kind, tables in found.items()}
+
+
+def _judged(table: pd.DataFrame, verdicts: Mapping[FieldName, str | None]) -> pd.DataFrame:
+    """Add the verdict of each field, or the worst of each well's; nothing where nobody judged."""
+    if all(verdict is None for verdict in verdicts.values()):
+        return table
+    found: dict[tuple[object, ...], str] = {}
+    by_field = "field" in table.columns
+    for name, verdict in verdicts.items():
+        key = (name.well, name.field) if by_field else (name.well,)
+        if verdict is not None:
+            found[key] = worse(found.get(key, verdict), verdict)
+    keys = table[["well", "field"] if by_field else ["well"]].itertuples(index=False, name=None)
+    return table.assign(verdict=[found.get(key) for key in keys])
 
 
 def _cell_tables(predicted: Plate, names: Sequence[FieldName], found: list[pd.DataFrame]) -> Tables:
@@ -177,8 +213,7 @@ def _cell_tables(predicted: Plate, names: Sequence[FieldName], found: list[pd.Da
 def _with_places(names: Sequence[FieldName], found: list[pd.DataFrame]) -> pd.DataFrame:
     """Join the tables of all fields, in order, and say where each row comes from."""
     placed = [
-        table.assign(well=name.well, field=name.field)
-        for name, table in zip(names, found, strict=True)
+        table.assign(well=name.well, field=name.field) for name, table in zip(names, found, strict=True)
     ]
     return pd.concat(placed, ignore_index=True)
 
@@ -187,6 +222,4 @@ def _described(table: pd.DataFrame, predicted: Plate) -> pd.DataFrame:
     """Put plate and the plate map's columns beside each row."""
     known = predicted.conditions
     added = known[["well", *(name for name in known.columns if name not in table.columns)]]
-    return table.assign(plate=predicted.name).merge(
-        added, on="well", how="left", validate="many_to_one"
-    )
+    return table.assign(plate=predicted.name).merge(added, on="well", how="left", validate="many_to_one")

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -38,16 +39,38 @@ class Prediction:
         (stain Y X), same Y and X as the field, in the stain's camera units.
     bottleneck
         (256 Y/16 X/16) of the field's working grid, rounded up: the network's innermost features.
+    seen
+        (Y X) the field as the network saw it: working grid, network units, turned to the model's light.
+    dissent
+        (stain): variance between predictions of mirror images over that of their mean, network units; 0
+        where the model predicts one image only.
+    turns
+        By 90°, as `numpy.rot90` takes them, that brought the field to the model's light.
+    light
+        From where relief falls in the field as recorded; None for models that don't go by it.
     """
 
     stains: Planes
     bottleneck: Planes
+    seen: Plane
+    dissent: NDArray[np.float32]
+    turns: int = 0
+    light: Light | None = None
 
     @property
     def embedding(self) -> NDArray[np.float32]:
         """The bottleneck's mean over the field, (256)."""
         pooled: NDArray[np.float32] = self.bottleneck.mean(axis=(1, 2), dtype=np.float64).astype(np.float32)
         return pooled
+
+
+class Seen(NamedTuple):
+    """A field as the network sees it."""
+
+    plane: Plane  # (Y X) working grid, network units, turned so that light falls as in training
+    turns: int  # by 90°, as `numpy.rot90` takes them
+    zoom: float  # working-grid pixels per field pixel
+    light: Light | None  # of the field as recorded; None for models that don't go by it
 
 
 class Engine:
@@ -61,6 +84,8 @@ class Engine:
         What the network may use at once; larger fields are predicted in tiles, with the same result.
     tiling
         Use this one whatever the memory, for example `THESIS_TILING`.
+    quiet
+        Don't warn where a pixel size isn't known.
     """
 
     def __init__(
@@ -70,6 +95,7 @@ class Engine:
         device: str = "cpu",
         memory_gib: float | None = None,
         tiling: Tiling | None = None,
+        quiet: bool = False,
     ) -> None:
         self.card = model.card
         self.device = find_device(device)
@@ -78,7 +104,7 @@ class Engine:
         self._network = copy.deepcopy(model.network).eval().to(self.device)
         mirrors = MIRRORS if self.card.light_deg is None else LIT_MIRRORS
         self._mirrors = mirrors if self.card.average_flips else mirrors[:1]
-        self._warned = False
+        self._warned = quiet
 
     def predict(self, plane: RawPlane, pixel_size_um: float | None = None) -> Planes:
         """Predict every stain (stain Y X) of one field (Y X), in the camera units of the training stains.
@@ -92,14 +118,27 @@ class Engine:
         WrongModel
             Its pixel size is beyond a factor of two of the model's.
         """
-        return self._run(plane, pixel_size_um, embed=False)[0]
+        refuse_unusable(plane)
+        seen = self.seen(plane, pixel_size_um)
+        (upright,) = self._outputs(seen, embed=False)
+        return self._recorded(upright, seen, plane.shape)
 
     def predict_with_embedding(self, plane: RawPlane, pixel_size_um: float | None = None) -> Prediction:
         """Predict as `predict` does, and give the bottleneck of the same pass (of the unmirrored field)."""
         if self.tiling is not None and self.tiling.mode == "centre":
             raise BadSettings("tiling", "windows that lie anywhere give no embedding; use mode 'exact'")
-        stains, bottleneck = self._run(plane, pixel_size_um, embed=True)
-        return Prediction(stains, bottleneck)
+        refuse_unusable(plane)
+        seen = self.seen(plane, pixel_size_um)
+        upright, spread, bottleneck = self._outputs(seen, embed=True)
+        variance = np.maximum(upright.var(axis=(1, 2)), np.finfo(np.float32).tiny)
+        return Prediction(
+            self._recorded(upright, seen, plane.shape),
+            np.rot90(bottleneck, -seen.turns, axes=(1, 2)),
+            seen.plane,
+            spread.mean(axis=(1, 2)) / variance,
+            seen.turns,
+            seen.light,
+        )
 
     def embed(self, plane: RawPlane, pixel_size_um: float | None = None) -> NDArray[np.float32]:
         """Give the pooled bottleneck (256) of one field (Y X)."""
@@ -115,50 +154,58 @@ class Engine:
             warnings.warn(message, UnstainedWarning, stacklevel=4)
         return (scale or 1.0) * self.card.working_scale
 
-    def seen(self, plane: RawPlane, pixel_size_um: float | None = None) -> tuple[Plane, int]:
-        """Give a field (Y X) as the network sees it, and by how many quarter turns it was turned for that."""
+    def seen(self, plane: RawPlane, pixel_size_um: float | None = None) -> "Seen":
+        """Bring a field (Y X) to what the network sees."""
         zoom = self.zoom(pixel_size_um)
         working = network_plane(plane, self.card.normalisation, zoom)
-        turns = self._turns(plane, zoom, pixel_size_um)
-        return np.ascontiguousarray(np.rot90(working, turns)), turns
+        light = None
+        if self.card.light_deg is not None:
+            known_um = pixel_size_um if self.card.pixel_size_um else None  # as in training
+            light = field_light(plane, self.card.normalisation, zoom, known_um)
+        turns = self._turns(light)
+        return Seen(np.ascontiguousarray(np.rot90(working, turns)), turns, zoom, light)
 
-    def _run(self, plane: RawPlane, pixel_size_um: float | None, *, embed: bool) -> list[Planes]:
-        refuse_unusable(plane)
-        shape = (plane.shape[0], plane.shape[1])
-        zoom = self.zoom(pixel_size_um)
-        upright, turns = self.seen(plane, pixel_size_um)
-        tiling = self.tiling or self.tiling_for(upright.shape)
-        outputs = predict_outputs(upright, lambda window: self._forward(window, embed=embed), tiling)
-        stains, *rest = (np.rot90(output, -turns, axes=(1, 2)) for output in outputs)
-        camera = np.empty((len(stains), *shape), np.float32)
-        for index, scale in enumerate(self.card.scales):
-            camera[index] = scale.undo(resample(stains[index], shape))
-        for stain, offset in zip(camera, self.card.offsets_px, strict=False):
-            moved_px = np.asarray(offset) * self.card.working_scale / zoom
-            stain[:] = shift(stain, moved_px, order=1, mode="nearest")
-        return [camera, *rest]
-
-    def _turns(self, plane: RawPlane, zoom: float, pixel_size_um: float | None) -> int:
+    def _turns(self, light: Light | None) -> int:
         """Count the turns by 90° after which a field's light falls as the network knows it."""
-        if self.card.light_deg is None:
+        if light is None or self.card.light_deg is None:
             return 0
-        known_um = pixel_size_um if self.card.pixel_size_um else None  # as in training
-        light = field_light(plane, self.card.normalisation, zoom, known_um)
         return quarter_turns(light if light.is_certain else Light(self.card.light_deg, 0.0))
 
+    def _outputs(self, seen: "Seen", *, embed: bool) -> list[Planes]:
+        tiling = self.tiling or self.tiling_for(seen.plane.shape)
+        return predict_outputs(seen.plane, lambda window: self._forward(window, embed=embed), tiling)
+
+    def _recorded(self, upright: Planes, seen: "Seen", shape: tuple[int, ...]) -> Planes:
+        """Bring stains (stain Y X) in network units to the field's own grid, `shape` px, and camera units."""
+        stains = np.rot90(upright, -seen.turns, axes=(1, 2))
+        camera = np.empty((len(stains), shape[0], shape[1]), np.float32)
+        for index, scale in enumerate(self.card.scales):
+            camera[index] = scale.undo(resample(stains[index], (shape[0], shape[1])))
+        for stain, offset in zip(camera, self.card.offsets_px, strict=False):
+            moved_px = np.asarray(offset) * self.card.working_scale / seen.zoom
+            stain[:] = shift(stain, moved_px, order=1, mode="nearest")
+        return camera
+
     def _forward(self, window: Planes, *, embed: bool) -> list[Planes]:
-        """Run the network on (1 Y X): stains (stain Y X) in network units and, to embed, the bottleneck."""
+        """Run the network on (1 Y X): stains (stain Y X) in network units.
+
+        To embed, also the variance between mirror images (stain Y X), and the bottleneck.
+        """
         with torch.inference_mode(), _exact_float32():
             planes = torch.from_numpy(np.ascontiguousarray(window))[None].to(self.device)
             planes = planes.contiguous(memory_format=torch.channels_last)
             levels = self._network.encode(planes)
-            bottleneck = [levels[-1]] if embed else []
-            total = self._in_units(self._network.decode(levels))
+            bottleneck = levels[-1]
+            mean = self._in_units(self._network.decode(levels))
+            spread = torch.zeros_like(mean) if embed else None
             del levels
-            for axes in self._mirrors[1:]:
-                total += self._in_units(self._network(planes.flip(axes))).flip(axes)
-            mean = total / len(self._mirrors)
-            return [output[0].cpu().contiguous().numpy() for output in (mean, *bottleneck)]
+            for number, axes in enumerate(self._mirrors[1:], start=2):
+                apart = self._in_units(self._network(planes.flip(axes))).flip(axes) - mean
+                mean += apart / number
+                if spread is not None:  # the running mean and variance of Welford (1962)
+                    spread += (apart.square() * ((number - 1) / number) - spread) / number
+            outputs = [mean] if spread is None else [mean, spread, bottleneck]
+            return [output[0].cpu().contiguous().numpy() for output in outputs]
 
     def _in_units(self, stains: Tensor) -> Tensor:
         return stains.sigmoid() if self.card.units == "probability" else stains

@@ -10,6 +10,7 @@ from unstained.arrays import Planes
 from unstained.errors import OutputFailed
 from unstained.plates.images import read_image
 from unstained.prediction.labeller import Labeller
+from unstained.prediction.plates import Judge, Verdict, predict_judged, worst
 from unstained.provenance import refuse_output, run_path, run_record, sha256_of, write_json
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -21,11 +22,13 @@ def predict_file(
     out: Path,
     *,
     pixel_size_um: float | None = None,
+    judge: Judge | None = None,
     overwrite: bool = False,
-) -> Planes:
-    """Predict the stains of one label-free image file with every model; gives (stain Y X) in camera units.
+) -> tuple[Planes, Verdict | None]:
+    """Predict the stains of one label-free image file with every model: (stain Y X) in camera units.
 
-    They are written to `out`, and the record of the run beside it.
+    They are written to `out`, and the record of the run beside it. With them comes the worst verdict, None
+    without a judge.
 
     `pixel_size_um` goes before what the file says of itself.
 
@@ -47,16 +50,17 @@ def predict_file(
         )
     plane, recorded_um = read_image(image)
     size_um = pixel_size_um or recorded_um
-    planes = np.concatenate(
-        [np.reshape(each.predict(plane, size_um), (-1, *plane.shape)) for each in labellers]
-    )
+    found = [predict_judged(each, plane, size_um, judge) for each in labellers]
+    planes = np.concatenate([stains for stains, _ in found])
+    verdict = worst(judged for _, judged in found)
     write_stains(out, planes, [stain for each in labellers for stain in each.stains], size_um)
     inputs = {
         "image": {"path": str(image), "sha256": sha256_of(image)},
         "models": {each.name: each.card.weights_sha256 for each in labellers},
     }
-    write_json(run_path(out), run_record("predict", {"pixel_size_um": pixel_size_um}, inputs))
-    return planes
+    asked = {"pixel_size_um": pixel_size_um}
+    write_json(run_path(out), {**run_record("predict", asked, inputs), "verdict": verdict})
+    return planes, verdict
 
 
 def write_stains(out: Path, planes: Planes, stains: Sequence[str], pixel_size_um: float | None) -> None:

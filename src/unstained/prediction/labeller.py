@@ -23,6 +23,8 @@ class Labeller:
         Where it runs, for example `cpu` or `cuda`.
     engine
         What does the work, on planes that are known to be good.
+    extras
+        Further files of the model's bundle, by name.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Labeller:
     ) -> None:
         self.engine = Engine(model, device=device, memory_gib=memory_gib, tiling=tiling)
         self.card: ModelCard = model.card
+        self.extras = model.extras
         self.device = str(self.engine.device)
 
     @property

@@ -35,8 +35,11 @@ Verdict: TypeAlias = dict[str, Any]
 Judge: TypeAlias = Callable[[ModelCard, RawPlane, Prediction], Verdict | None]
 """Takes a model's card, the label-free field (Y X) as recorded, and what the model made of it."""
 
-VERDICTS = ("trust", "caution", "refuse")
+TRUST, CAUTION, REFUSE = VERDICTS = ("trust", "caution", "refuse")
 """From best to worst."""
+
+STRICT = "strict"
+"""Key of a predicted plate's info: whether tables leave refused fields out."""
 
 _NOT_SUMMARISED = {"network", "normalisation", "training", "metrics"}
 
@@ -47,6 +50,7 @@ class PlateSettings(Settings):
     fields: tuple[str, ...] | None = Field(None, description="wells (A03) or fields (A01/2); null = all")
     input_channel: str | None = Field(None, description="read this channel in place of the model's own")
     pixel_size_um: float | None = Field(None, gt=0, description="side of a pixel, µm; null = the plate's")
+    strict: bool = Field(False, description="leave fields that are refused out of the tables")
 
 
 EVERY_FIELD = PlateSettings()
@@ -114,6 +118,7 @@ class _Job:
     plate: Plate
     inputs: Mapping[Labeller, str]
     pixel_size_um: float | None
+    strict: bool = False
 
     @classmethod
     def checked(cls, plate: Plate, labellers: Sequence[Labeller], settings: PlateSettings) -> "_Job":
@@ -127,7 +132,7 @@ class _Job:
         pixel_size_um = settings.pixel_size_um or plate.pixel_size_um
         for labeller in labellers:
             pixel_scale(labeller.card, pixel_size_um)  # refuses before anything is written
-        return cls(plate, inputs, pixel_size_um)
+        return cls(plate, inputs, pixel_size_um, settings.strict)
 
     @property
     def stains(self) -> tuple[str, ...]:
@@ -146,6 +151,7 @@ class _Job:
         summaries = [summarised(labeller.card) for labeller in self.inputs]
         return {
             "kind": "predicted",
+            STRICT: self.strict,
             "simulated": bool(self.plate.info.get("simulated")),
             "source": str(self.plate.path),
             "input": next(iter(self.inputs.values())),
@@ -175,20 +181,22 @@ class _Job:
             prints[channel] = fingerprint(plane)
             roles[labeller.name] = roles_of(labeller.card, prints[channel])
             try:
-                stains, verdicts[labeller.name] = self._judged(labeller, plane, judge)
+                stains, verdicts[labeller.name] = predict_judged(labeller, plane, self.pixel_size_um, judge)
             except BadInput as error:
                 raise BadInput(f"{self.plate.path}, field {field}, channel {channel}: {error}") from error
             planes.append(stains)
         record = {"input_fingerprints": prints, "roles": roles, "verdicts": verdicts}
         return np.concatenate(planes), {**record, "verdict": worst(verdicts.values())}
 
-    def _judged(
-        self, labeller: Labeller, plane: RawPlane, judge: Judge | None
-    ) -> tuple[Planes, Verdict | None]:
-        if judge is None:
-            return labeller.engine.predict(plane, self.pixel_size_um), None
-        prediction = labeller.engine.predict_with_embedding(plane, self.pixel_size_um)
-        return prediction.stains, judge(labeller.card, plane, prediction)
+
+def predict_judged(
+    labeller: Labeller, plane: RawPlane, pixel_size_um: float | None, judge: Judge | None
+) -> tuple[Planes, Verdict | None]:
+    """Predict a field's stains (stain Y X), and judge them in the same pass; None without a judge."""
+    if judge is None:
+        return labeller.engine.predict(plane, pixel_size_um), None
+    prediction = labeller.engine.predict_with_embedding(plane, pixel_size_um)
+    return prediction.stains, judge(labeller.card, plane, prediction)
 
 
 def summarised(card: ModelCard) -> dict[str, Any]:
@@ -199,6 +207,11 @@ def summarised(card: ModelCard) -> dict[str, Any]:
 def roles_of(card: ModelCard, of_input: str) -> list[str]:
     """Name the roles (`train`, `validation`, `test`) that a field had in a model's training."""
     return [role for role, prints in card.fingerprints.items() if of_input in prints.values()]
+
+
+def worse(*verdicts: str) -> str:
+    """Give the worst of some words for verdicts."""
+    return max(verdicts, key=VERDICTS.index)
 
 
 def worst(verdicts: Iterable[Verdict | None]) -> Verdict | None:

@@ -1,18 +1,18 @@
 """What can be said of a prediction before anyone measured how far it can be trusted."""
 
-from typing import Any
-
-from unstained.arrays import RawPlane
 from unstained.networks.bundle import ModelCard, bundled_models
-from unstained.prediction.engine import Prediction
+from unstained.prediction.plates import Verdict, worse
 
 ENOUGH_FIELDS = "2 to 20"
 """So many stained fields are enough to go on from a model of simulated images."""
 
 
-def caution_simulated(card: ModelCard, label_free: RawPlane, prediction: Prediction) -> dict[str, Any] | None:
-    """Say of real images that the model has seen simulated ones alone; None of other models."""
-    return {"verdict": "caution", "reason": advice(card)} if card.simulated else None
+def doubted(card: ModelCard, verdict: Verdict | None) -> Verdict:
+    """Lower the verdict on a real image where the model has only seen simulated ones: never `trust`."""
+    if verdict is None:
+        return {"verdict": "caution", "reason": advice(card)}
+    reason = f"{verdict['reason']}; {advice(card)}"
+    return {**verdict, "verdict": worse(verdict["verdict"], "caution"), "reason": reason}
 
 
 def advice(card: ModelCard) -> str:

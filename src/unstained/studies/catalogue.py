@@ -9,6 +9,7 @@ from unstained.studies.phenotypes import phenotypes
 from unstained.studies.recipes import recipes
 from unstained.studies.scale import scale
 from unstained.studies.split import split
+from unstained.studies.stability import stability
 from unstained.studies.study import Run
 from unstained.studies.tiling import tiling
 
@@ -30,6 +31,7 @@ STUDIES: dict[str, Kind] = {
     "background": Kind("Golgi freed of background and noise (Figs. 24–31)", background),
     "tiling": Kind("Windows and seams (Figs. 4, 5)", tiling),
     "split": Kind("How much a split by crops flatters", split),
+    "stability": Kind("Images that get worse, and training on such (Figs. 40, 41, 43)", stability),
     "composites": Kind("Stains together (Figs. 19, 20, 23, 37–39)", composites),
 }
 

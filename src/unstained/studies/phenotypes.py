@@ -93,7 +93,7 @@ def re_estimated(model: Model, bench: Workbench, fields: Sequence[FieldName]) ->
     engine, network = Engine(model), copy.deepcopy(model.network)
     step, regions = network.settings.multiple, []
     for name in fields:
-        plane, _ = engine.seen(bench.plate.read(name, bench.input), bench.plate.pixel_size_um)
+        plane = engine.seen(bench.plate.read(name, bench.input), bench.plate.pixel_size_um).plane
         rows, columns = (side // step * step for side in plane.shape)
         regions.append(torch.from_numpy(np.ascontiguousarray(plane[:rows, :columns]))[None])
     settle_batch_norm(network, regions, MIRRORS if model.card.light_deg is None else LIT_MIRRORS)

@@ -177,9 +177,7 @@ class Workbench:
         if variant.fields is None:
             return split
         kept = tuple(region for region in split.train if region.field in variant.fields)
-        return Split(
-            kept, (), split.test, split.level, split.warnings, split.validation_level
-        )
+        return Split(kept, (), split.test, split.level, split.warnings, split.validation_level)
 
     def _trained(self, variant: Variant, seed: int) -> Model:
         settings = variant.settings.updated(steps=variant.steps or self.steps, seed=seed)
@@ -212,13 +210,12 @@ class Workbench:
             "plate": [self._content(self.plate), self.input, dict(self.targets)],
             "split": self.split_of(variant).to_json(),
             "stain": variant.stain.model_dump(mode="json"),
-            "settings": variant.settings.model_dump(mode="json"),
+            "settings": _deciding(variant.settings),
             "steps": variant.steps or self.steps,
             "seed": seed,
             "devices": self._devices,
             "start": None if variant.start is None else self._what_decides(variant.start, seed),
         }
-
 
     @property
     def content(self) -> str:
@@ -274,6 +271,14 @@ def some_of(fields: Sequence[FieldName], number: int, seed: int) -> tuple[FieldN
 def _input_of(plate: Plate, model: Model) -> str | None:
     """Name the channel to read where a plate calls it otherwise than the model does."""
     return None if model.card.input in plate.channels else plate.channels[0]
+
+
+def _deciding(settings: TrainingSettings) -> dict[str, Any]:
+    """Give the settings in plain values; corruptions count only where there are any."""
+    values = settings.model_dump(mode="json")
+    if not settings.crops.corrupted:
+        del values["crops"]["corrupted"]
+    return values
 
 
 def _hash(what: Any) -> str:

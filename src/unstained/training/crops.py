@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unstained.arrays import Plane, Planes
+from unstained.imaging.corruptions import KINDS, View, on_the_way
 from unstained.networks.light import DOWN_DEG
 from unstained.settings import Settings
 
@@ -37,7 +38,20 @@ class CropSettings(Settings):
     bias: float = Field(0.0, ge=0, description="add up to ± bias to the input")
     noise: float = Field(0.0, ge=0, description="add Gaussian noise of up to this σ to the input")
     blur_px: float = Field(0.0, ge=0, description="blur the input by a Gaussian of up to this σ")
+    corrupted: float = Field(
+        0.0, ge=0, le=1, description="share of crops that are defocused, moved, dim or saturated"
+    )
 
+
+SATURATED = "saturation"
+SPOILING = ("defocus", "thesis_defocus", "motion", SATURATED)
+"""Corruptions that spoil a network's input; gain, bias and slow light are normalised away."""
+
+SPOILT = 0.4
+"""Up to this share of a crop's pixels is saturated at either end."""
+
+CROP_VIEW = View(pixel_um=0.4)
+"""What a corruption takes a crop for; a network's working grid has about such pixels."""
 
 PLAIN = CropSettings(side=256, foreground=0, rotate_deg=0, scale=1, flip=False)
 """The thesis' crops: 256², no augmentation, no choice of place."""
@@ -143,6 +157,24 @@ def change_look(label_free: Tensor, look: Look, rng: Rng) -> Tensor:
     return out
 
 
+def corrupt_crop(label_free: Tensor, rng: Rng) -> Tensor:
+    """Corrupt an input crop (1 Y X) in one way, of any strength up to severity 5.
+
+    Its pixels are taken as the usual ones: what counts is what a blur of so many px leaves. Saturated crops
+    are scaled back to the spread that they had, as fields are before a network sees them.
+    """
+    name = SPOILING[rng.integers(len(SPOILING))]
+    kind, plane = KINDS[name], label_free[0].numpy()
+    if name == SATURATED:
+        low, high = np.quantile(plane, (SPOILT * rng.random(), 1 - SPOILT * rng.random()))
+        clipped = np.clip(plane, low, high)
+        spoilt = (clipped - np.median(clipped)) * (plane.std() / max(float(clipped.std()), 1e-6))
+    else:
+        most = list(kind.severities.values())[-1]
+        spoilt = kind.function(plane, on_the_way(kind, most, rng.random()), CROP_VIEW, rng)
+    return torch.from_numpy(np.ascontiguousarray(spoilt, dtype=np.float32))[None]
+
+
 def draw_batch(
     fields: Sequence[TrainingPlanes], size: int, settings: CropSettings, rng: Rng
 ) -> tuple[Tensor, Tensor]:
@@ -153,7 +185,8 @@ def draw_batch(
         field = fields[index]
         pose = draw_pose(field, settings.side, settings, rng)
         both = cut(torch.cat([field.label_free, field.stained]), pose, settings.side)
-        inputs.append(change_look(both[:1], draw_look(settings, rng), rng))
+        seen = change_look(both[:1], draw_look(settings, rng), rng)
+        inputs.append(corrupt_crop(seen, rng) if rng.random() < settings.corrupted else seen)
         targets.append(both[1:])
     return torch.stack(inputs), torch.stack(targets)
 
