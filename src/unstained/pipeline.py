@@ -44,6 +44,7 @@ from unstained.ranking.estimates import RankedPlate
 from unstained.ranking.files import read_ranking, write_ranking
 from unstained.ranking.ranking import Ranking, RankSettings, rank_plates
 from unstained.ranking.score import load_score, shipped_scores
+from unstained.report.embedding_map import write_mapped
 from unstained.report.page import write_report
 from unstained.studies.catalogue import find_study
 from unstained.studies.stability import stability_of
@@ -54,7 +55,12 @@ from unstained.training.losses import named_loss
 from unstained.training.models import Subject, fit_model, for_stains, grid_for, with_origin
 from unstained.training.pairs import make_pairs
 from unstained.training.recipes import TrainingSettings
+from unstained.trust.check import DriftCheck, check_fields
+from unstained.trust.features import Vector, field_features
 from unstained.trust.making import AS_USUAL, TrustSettings, make_trust, to_files, trust_of
+from unstained.trust.mapping import MappedCrops, MapSettings, map_crops
+from unstained.trust.verdict import Trust
+from unstained.trust.watch import Watcher, detectors
 from unstained.twin.plate import VERSION, make_twin
 from unstained.twin.wells import TwinSettings
 
@@ -466,6 +472,105 @@ def stability(
     with results_folder(out, "stability", asked, inputs, overwrite=overwrite):
         write_study(out, found, answer.figures)
     return found
+
+
+def embed(
+    plate: Plate,
+    model: Model,
+    out: Path,
+    settings: MapSettings,
+    *,
+    overwrite: bool = False,
+    telling: Telling = SILENT,
+) -> MappedCrops:
+    """Lay a plate's crops out on a map; writes `points` and `embedding` (tables), `map.png` and `map.html`.
+
+    Raises
+    ------
+    OutputExists, MissingChannel, BadInput, MissingExtra
+        Nothing is written then.
+    """
+    refuse_output(out, overwrite)
+    channel = settings.input_channel or model.card.input
+    _need_channels(plate, channel)
+    found = map_crops(model, plate, settings, partial(telling.count, "embed"))
+    inputs = {"plate": plate_record(plate, channel), "model": model.card.weights_sha256}
+    with results_folder(out, "embed", settings.model_dump(mode="json"), inputs, overwrite=overwrite):
+        write_mapped(out, found, f"{plate.name}: {settings.embedding}, {settings.reducer}")
+    return found
+
+
+def drift_check(
+    plate: Plate,
+    labeller: Labeller,
+    out: Path | None = None,
+    settings: PlateSettings = _WHOLE_PLATE,
+    *,
+    overwrite: bool = False,
+    telling: Telling = SILENT,
+) -> DriftCheck:
+    """Hold a plate's fields against those that a model was made from; no stain is needed.
+
+    Raises
+    ------
+    BadInput, MissingChannel, OutputExists
+        The model keeps no reference, or the plate lacks its channel.
+    """
+    if out is not None:
+        refuse_output(out, overwrite)
+    trust = _trust_of(labeller)
+    channel = settings.input_channel or labeller.card.input
+    _need_channels(plate, channel)
+    size_um = settings.pixel_size_um or plate.pixel_size_um
+    fields = plate.fields if settings.fields is None else plate.select(settings.fields)
+    plain = {}
+    for done, name in enumerate(fields, start=1):
+        plain[str(name)] = _measured_field(labeller, plate.read(name, channel), size_um)[1]
+        telling.count("check", done, len(fields))
+    found = check_fields(labeller.name, trust, plain)
+    if out is not None:
+        models = {labeller.name: labeller.card.weights_sha256}
+        inputs = {"plate": plate_record(plate, channel), "models": models}
+        asked = settings.model_dump(mode="json")
+        write_json(out, {**found.model_dump(mode="json"), RUN: run_record("drift check", asked, inputs)})
+    return found
+
+
+def watcher(
+    labeller: Labeller, out: Path, pixel_size_um: float | None = None, ert: int | None = None
+) -> Watcher:
+    """Make what judges images as a microscope writes them; what an earlier watch left at `out` goes on.
+
+    `pixel_size_um` goes before what a file says of itself.
+
+    Raises
+    ------
+    BadInput
+        The model keeps no reference.
+    """
+    trust = _trust_of(labeller)
+
+    def measure(plane: RawPlane, size_um: float | None) -> tuple[Vector, Verdict]:
+        prediction, plain = _measured_field(labeller, plane, pixel_size_um or size_um)
+        return plain, trust.judge(labeller.card, plane, prediction)
+
+    found = Watcher(measure, trust, out, *detectors(trust.reference, trust.detector, ert))
+    found.resume()
+    return found
+
+
+def _trust_of(labeller: Labeller) -> Trust:
+    found = trust_of(labeller.name, labeller.extras)
+    if found is None:
+        raise BadInput(f"model {labeller.name!r} keeps no reference to compare with; train it anew")
+    return found
+
+
+def _measured_field(
+    labeller: Labeller, plane: RawPlane, size_um: float | None
+) -> tuple[Prediction, Vector]:
+    prediction = labeller.engine.predict_with_embedding(plane, size_um)
+    return prediction, field_features(labeller.card, plane, prediction).plain
 
 
 @rank_zero_only  # with several GPUs there is one process for each

@@ -14,7 +14,7 @@ from unstained.plates.splitting import Split
 from unstained.trust.making import TrustSettings, make_trust
 from unstained.trust.verdict import Trust
 
-SIDE = 128
+SIDE = 96
 WELLS = tuple(f"{row}{column:02}" for row in "ABC" for column in range(1, 5))
 DARK, BRIGHT, NOISE = 1000, 600, 10
 
@@ -41,7 +41,7 @@ def blob_plate(tmp_path_factory) -> Plate:
     writer = create_plate(path, name="blobs", channels=["TL", "DNA"], pixel_size_um=0.5)
     for seed, well in enumerate(WELLS):
         rng = np.random.default_rng(seed)
-        signal = blobs(rng, int(rng.integers(26, 34)))
+        signal = blobs(rng, int(rng.integers(15, 19)))
         stain = (200 + 3000 * signal + rng.normal(0, 20, signal.shape)).astype(np.uint16)
         writer.write_field(FieldName(well, 0), np.stack([light(signal, rng), stain]))
     return writer.finish()
@@ -74,6 +74,6 @@ def blob_split(blob_plate) -> Split:
 @pytest.fixture(scope="session")
 def blob_trust(blob_plate, blob_model, blob_split) -> Trust:
     """Give what the model knows of its limits."""
-    trust = make_trust(blob_model, blob_plate, blob_split, TrustSettings(each=1, measured=4))
+    trust = make_trust(blob_model, blob_plate, blob_split, TrustSettings(each=1, measured=2))
     assert trust is not None
     return trust

@@ -121,9 +121,10 @@ def test_replaying_raises_the_alarms_of_updating():
     for settings in ({}, {"windows": (5,)}, {"burn_in": 30}):
         detector = calibrated(rng, **settings)
         stream = fields_of(rng, 400, 1)
+        stream[20:26] += 1.5
         stream[250:] += 0.7
         alarms = [field for field in range(400) if detector.update(stream[field]).alarm]
-        assert alarms
+        assert len(alarms) > 2
         np.testing.assert_array_equal(detector.calibration.replay(stream), alarms)
 
 
@@ -191,7 +192,17 @@ def test_self_check_without_alarms_gives_a_lower_end_only():
     assert found.low == pytest.approx(3 / 3.689, rel=1e-3)  # Garwood: 0 alarms are compatible with 3.689
 
 
-def test_self_check_counts_each_field_once_and_leaves_the_detector_as_it_was():
+def test_self_check_counts_fields_up_to_each_alarm_and_goes_on_with_the_next_well():
+    rng = np.random.default_rng(10)
+    detector = calibrated(rng)
+    far = np.full((20, 6), 6.0)
+    alone = self_check(detector, far, range(20), rng)
+    assert (alone.watched, alone.alarms, alone.achieved) == (20, 20, 1)
+    pairs = self_check(detector, far, np.arange(20) // 2, rng)
+    assert (pairs.watched, pairs.alarms, pairs.achieved) == (10, 10, 1)
+
+
+def test_self_check_leaves_the_detector_as_it_was():
     rng = np.random.default_rng(10)
     detector = calibrated(rng)
     before = detector.state()

@@ -32,7 +32,7 @@ def test_a_clean_field_of_another_well_is_trusted(blob_plate, blob_model, blob_t
     plane, real = unseen(blob_plate, index)
     verdict, stain = judged(blob_trust, blob_model, plane)
     assert verdict["verdict"] == "trust"
-    assert verdict["expected_pcc"] == pytest.approx(pcc(stain, real), abs=0.05)
+    assert verdict["expected_pcc"] == pytest.approx(pcc(stain, real), abs=0.08)
     assert verdict["pcc_at_least"] <= verdict["expected_pcc"]
     assert "expected PCC" in verdict["reason"]
 
@@ -70,7 +70,7 @@ def test_gain_and_bias_that_saturate_nothing_are_no_reason_to_refuse(blob_plate,
 
 def test_another_kind_of_image_is_refused(blob_plate, blob_model, blob_trust):
     rng = np.random.default_rng(0)
-    x = np.arange(128.0) + np.zeros((128, 1))
+    x = np.arange(96.0) + np.zeros((96, 1))
     stripes = 3000 + 900 * np.sign(np.sin(x / 1.2)) + rng.normal(0, 1, x.shape)
     assert judged(blob_trust, blob_model, stripes)[0]["verdict"] == "refuse"
     inverted = 2 * 1000 - unseen(blob_plate)[0].astype(np.float32)
@@ -80,7 +80,7 @@ def test_another_kind_of_image_is_refused(blob_plate, blob_model, blob_trust):
 
 
 def test_a_constant_field_is_refused_in_words(blob_model, blob_trust):
-    verdict, _ = judged(blob_trust, blob_model, np.full((128, 128), 700, np.uint16))
+    verdict, _ = judged(blob_trust, blob_model, np.full((96, 96), 700, np.uint16))
     assert verdict == {"verdict": "refuse", "reason": "the field is constant: there is nothing in it"}
 
 

@@ -1,4 +1,4 @@
-"""A map of crops as one HTML page that needs no network: a menu of colours, the crop itself under the pointer."""
+"""A map of crops as one HTML page that needs no network: a menu of colours, the crop under the pointer."""
 
 import base64
 import html
@@ -13,7 +13,10 @@ from imagecodecs import webp_encode
 from numpy.typing import NDArray
 
 from unstained.arrays import RawPlane
+from unstained.measurement.wells import write_tables
 from unstained.networks.resampling import resample
+from unstained.report.point_maps import COLOURS, maps
+from unstained.trust.mapping import OF_CROPS, MappedCrops
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Scatter
@@ -23,9 +26,6 @@ MOST_PICTURE_BYTES = 8_000_000
 
 SIDES_PX = (96, 64, 48, 32)
 QUALITY = 50  # of WebP
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
-"""Okabe & Ito's; of more classes, each has a hue of its own."""
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -46,7 +46,8 @@ h1 {{ font-size: 18px; margin: 0 }} p {{ margin: 4px 0 }}
 <script>
 const crops = JSON.parse(document.getElementById("crops").textContent), figure = {figure};
 const map = document.getElementById("map"), box = document.getElementById("crop");
-Plotly.newPlot(map, figure.data, figure.layout, {{displaylogo: false, responsive: true, scrollZoom: true}});
+Plotly.newPlot(map, figure.data, figure.layout, {{displaylogo: false, responsive: true, scrollZoom: true,
+ modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]]}});
 map.on("plotly_hover", event => {{
   const row = event.points[0].customdata, picture = crops.pictures[row], image = box.querySelector("img");
   image.style.display = picture ? "block" : "none";
@@ -60,6 +61,30 @@ map.on("plotly_hover", event => {{
 map.on("plotly_unhover", () => {{ box.style.display = "none"; }});
 </script></body></html>
 """
+
+
+def write_mapped(out: Path, found: MappedCrops, title: str) -> None:
+    """Write crops on a map: `points` and `embedding` (.parquet, .csv), `map.png`, `map.html`."""
+    write_tables(out, {"points": found.table, "embedding": found.points})
+    colours = menu_of(found.table)
+    places = found.table[["x", "y"]].to_numpy()
+    panels = {name: (places, _values(found.table[name])) for name in colours}
+    maps(panels).savefig(out / "map.png", dpi=100)
+    said = [f"{name} {value:+.2f}" for name, value in found.silhouettes.items() if value is not None]
+    note = f"{len(found.table)} crops. Silhouettes in the embedding: {', '.join(said) or 'none'}."
+    write_map(out / "map.html", found.table, found.pictures, colours, title, note)
+
+
+def menu_of(table: pd.DataFrame) -> list[str]:
+    """Name the columns by which a map is coloured: what differs, the clusters first."""
+    first = ["cluster", "severity", "kind", "saturated", "confluence", "well"]
+    own = [name for name in table.columns if name not in OF_CROPS]
+    return [name for name in (*first, *own) if name == "cluster" or table[name].nunique() > 1]
+
+
+def is_number(values: "pd.Series[Any]") -> bool:
+    """Tell whether a column is shown on a scale; clusters are numbered, but classes."""
+    return pd.api.types.is_numeric_dtype(values) and values.name != "cluster"
 
 
 def write_map(
@@ -134,30 +159,37 @@ def _figure(table: pd.DataFrame, colours: Sequence[str]) -> str:
 
 def _traces(table: pd.DataFrame, name: str) -> Iterator["Scatter"]:
     """Give the points, coloured by one column: one trace of numbers, or one for each class."""
-    from plotly.graph_objects import Scatter
-
     rows = np.arange(len(table))
-    if pd.api.types.is_numeric_dtype(table[name]) and name != "cluster":
+    if is_number(table[name]):
         values = table[name].to_numpy(dtype=np.float32)
         bar = {"title": name}
-        yield _points(Scatter, table, rows, {"color": values, "colorscale": "Viridis", "colorbar": bar}, name)
+        yield _points(table, rows, {"color": values, "colorscale": "Viridis", "colorbar": bar}, name)
         return
     classes = [name for name, _ in table.groupby(name, dropna=False)]
     for index, value in enumerate(classes):
         own = rows[table[name].isna() if pd.isna(value) else table[name] == value]
-        yield _points(Scatter, table, own, {"color": _colour(index, len(classes))}, _said(value))
+        yield _points(table, own, {"color": _colour(index, len(classes))}, _said(value))
 
 
-def _points(kind: type["Scatter"], table: pd.DataFrame, rows: Any, marker: dict[str, Any], name: str) -> "Scatter":
+def _points(table: pd.DataFrame, rows: NDArray[np.intp], marker: dict[str, Any], name: str) -> "Scatter":
+    from plotly.graph_objects import Scatter
+
     x, y = (table[axis].to_numpy(dtype=np.float32)[rows] for axis in ("x", "y"))
-    return kind(
+    return Scatter(
         x=x, y=y, mode="markers", customdata=rows, hoverinfo="none", name=name,
         marker={"size": 6, "opacity": 0.8, **marker}, showlegend="colorbar" not in marker,
     )  # fmt: skip
 
 
 def _colour(index: int, number: int) -> str:
-    return COLOURS[index] if number <= len(COLOURS) else f"hsl({360 * index // number}, 65%, {40 + 15 * (index % 2)}%)"
+    """Give a class's colour; of many classes, each has a hue of its own."""
+    if number <= len(COLOURS):
+        return COLOURS[index]
+    return f"hsl({360 * index // number}, 65%, {40 + 15 * (index % 2)}%)"
+
+
+def _values(column: "pd.Series[Any]") -> NDArray[Any]:
+    return column.to_numpy() if is_number(column) else np.array([_said(value) for value in column])
 
 
 def _said(value: Any) -> str:

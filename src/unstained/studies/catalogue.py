@@ -5,6 +5,9 @@ from typing import NamedTuple
 from unstained.errors import BadInput
 from unstained.studies.comparisons import background, downstream, gfp, losses
 from unstained.studies.composites import composites
+from unstained.studies.drift_power import drift_power
+from unstained.studies.embeddings import embeddings
+from unstained.studies.harm import harm
 from unstained.studies.phenotypes import phenotypes
 from unstained.studies.recipes import recipes
 from unstained.studies.scale import scale
@@ -32,7 +35,10 @@ STUDIES: dict[str, Kind] = {
     "tiling": Kind("Windows and seams (Figs. 4, 5)", tiling),
     "split": Kind("How much a split by crops flatters", split),
     "stability": Kind("Images that get worse, and training on such (Figs. 40, 41, 43)", stability),
+    "drift-power": Kind("How soon drift is seen (Tables 6–8, Figs. 42, 53–55)", drift_power),
+    "harm": Kind("Expected quality beside the true one", harm),
     "composites": Kind("Stains together (Figs. 19, 20, 23, 37–39)", composites),
+    "embeddings": Kind("What embeddings of label-free crops tell (Figs. 44–52)", embeddings),
 }
 
 

@@ -74,7 +74,7 @@ class Found:
 
 
 def find_clusters(held: Held, name: str, reducer: str, scale: Scale) -> Found:
-    """Fit a map and look for clusters on the wells of choice; place the other wells' crops, and score them."""
+    """Fit a map and look for clusters on the wells of choice; place and score the crops of the others."""
     blocks, clean, chosen = held.blocks[name], held.crops.clean, held.chosen
     in_half = np.isin(held.wells, half_of(held.wells[chosen], np.random.default_rng(held.seed)))
     sides = [chosen & in_half, chosen & ~in_half]

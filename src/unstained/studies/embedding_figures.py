@@ -1,28 +1,27 @@
 """Figures of the study of embeddings: maps, autoencoders, exemplars of clusters (the thesis' Figs. 44–52)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from unstained.arrays import RawPlane
+from unstained.report.point_maps import maps
 from unstained.studies.embedding_clusters import STRONG, Found, Held
-from unstained.studies.figures import COLOURS, curves, pictures
+from unstained.studies.figures import curves, pictures
 from unstained.training.autoencoding import draw_crops, encode_crops, restore_crops
 from unstained.trust.clusters import NONE, called, nearest_to_middle
 from unstained.trust.embeddings import BOTTLENECK, code_block
-from unstained.trust.features import Vector
 from unstained.trust.reducing import mapped
 
 SHOWN = 6
 """Crops of a cluster, or drawn, side by side."""
 
 MOST_CLUSTERS = 8
-MOST_COLOURS = 8
-"""More classes are coloured by number."""
+OUTCOMES = ("clean called clean", "corrupted called corrupted", "clean called corrupted",
+            "corrupted called clean")  # fmt: skip
 
 
 def bottleneck_maps(held: Held, reducers: Sequence[str]) -> Figure:
@@ -53,7 +52,7 @@ def severity_maps(held: Held, found: Found) -> Figure:
         said = np.where(scored.said, "corrupted", "clean")
         values = np.char.add(np.char.add(truth, " called "), said)
         panels[f"severity {level}: F1 {scored.f1 or 0:.2f}"] = (found.points[scored.rows], values)
-    return maps(panels)
+    return maps(panels, classes=OUTCOMES)
 
 
 def autoencoder_courses(held: Held) -> Figure:
@@ -109,36 +108,6 @@ def exemplars(held: Held, found: Found) -> Figure:
             for row in inside
         }
     return pictures(panels)
-
-
-def maps(panels: Mapping[str, tuple[Vector, NDArray[Any]]], label: str = "") -> Figure:
-    """Draw points (N D), the first two dimensions, each panel coloured by values or classes (N)."""
-    columns = min(4, len(panels))
-    lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.6 * columns, 3.2 * lines), layout="constrained")
-    grid = figure.subplots(lines, columns, squeeze=False).ravel()
-    for axes in grid[len(panels) :]:
-        axes.set_axis_off()
-    for axes, (title, (points, values)) in zip(grid, panels.items(), strict=False):
-        _draw(axes, points, values, label)
-        axes.set_title(title, fontsize=8)
-        axes.set(xticks=[], yticks=[])
-    return figure
-
-
-def _draw(axes: Axes, points: Vector, values: NDArray[Any], label: str) -> None:
-    names = np.unique(values)
-    if values.dtype.kind in "US" and len(names) <= MOST_COLOURS:
-        for index, name in enumerate(names):
-            own = points[values == name]
-            axes.scatter(own[:, 0], own[:, 1], s=4, color=COLOURS[index], label=name, linewidths=0, alpha=0.7)
-        axes.legend(fontsize=5, markerscale=2)
-        return
-    shown = np.searchsorted(names, values) if values.dtype.kind in "US" else values
-    order = np.argsort(shown, kind="stable")
-    drawn = axes.scatter(points[order, 0], points[order, 1], s=4, c=shown[order], cmap="viridis", linewidths=0)
-    if values.dtype.kind not in "US" and axes.figure is not None:
-        axes.figure.colorbar(drawn, ax=axes, label=label, shrink=0.8)
 
 
 def _grey(picture: RawPlane) -> RawPlane:

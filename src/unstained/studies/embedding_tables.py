@@ -12,7 +12,8 @@ from unstained.networks.unet import weight_count
 from unstained.plates.plate import Plate
 from unstained.studies.embedding_clusters import STRONG, Found, Held
 from unstained.studies.study import Row
-from unstained.trust.clusters import Classes, balanced_f1, called, classes_f1, silhouette
+from unstained.training.autoencoding import LIMIT
+from unstained.trust.clusters import NONE, Classes, called, classes_f1, silhouette
 from unstained.trust.crops import Crops
 from unstained.trust.embeddings import EMBEDDINGS
 from unstained.trust.reducing import scaled
@@ -29,7 +30,7 @@ CONFLUENCE = ("sparse", "middling", "dense")
 
 
 def conditions_of(plate: Plate, crops: Crops, chosen: Mask) -> dict[str, Classes]:
-    """Give each crop's (N) conditions of its well that have two to six values, and its third of confluence."""
+    """Give each crop's (N) third of confluence, and its well's conditions that have two to six values."""
     known, wells = plate.conditions.set_index("well"), crops.table["well"]
     found = {
         str(name): np.asarray(known[name].reindex(wells).astype(str), dtype=str)
@@ -95,7 +96,7 @@ def carried_row(held: Held, name: str) -> Row:
     """Say what an embedding carries, clusters or not.
 
     `f1_` is of a linear classifier that was fitted on the wells of choice and scored on the others, `s_` the
-    silhouette; of corrupted crops against clean ones (severities 3 to 5), and of conditions among clean crops.
+    silhouette: of corrupted crops (severities 3 to 5) against clean ones, and of conditions among clean ones.
     """
     points = scaled(held.blocks[name], held.crops.clean, held.chosen)
     row: Row = {"embedding": name}
@@ -124,7 +125,8 @@ def autoencoder_row(held: Held, name: str) -> Row:
     sizes = " → ".join(f"{count}×{network.side_px // 2 ** (level + 1)}²"
                        for level, count in enumerate(network.filters))  # fmt: skip
     code = f"{network.code // side**2}×{side}²" if network.places else str(network.code)
-    variance = float(np.mean([np.var(crop.astype(np.float32)) for crop in held.crops.seen[~held.chosen]]))
+    others = (np.clip(held.crops.seen[row], -LIMIT, LIMIT) for row in np.flatnonzero(~held.chosen))
+    variance = float(np.mean([crop.var(dtype=float) for crop in others]))
     return {
         "autoencoder": name, "layers": f"1×{network.side_px}² → {sizes} → {code}, and back",
         "code": network.code, "weights": weight_count(learnt.network), "epochs": last.epoch,
@@ -135,19 +137,26 @@ def autoencoder_row(held: Held, name: str) -> Row:
 
 def findings(held: Held, found: Sequence[Found], best: Found) -> list[str]:
     """Say in sentences what was found."""
-    f1 = best.strong.f1 or 0.0
-    wells = [len(np.unique(held.wells[side])) for side in (held.chosen, ~held.chosen)]
+    strong, f1 = best.strong, best.strong.f1 or 0.0
+    others, chosen = (len(np.unique(held.wells[side])) for side in (~held.chosen, held.chosen))
     low, high = _interval(held, best) or (float("nan"), float("nan"))
+    held_true = "reached" if f1 >= GOAL else "missed"
     told = [
-        f"clean against corrupted by cluster, severity 3 to 5: F1 {f1:.3f} ({low:.3f} to {high:.3f}, over wells;"
-        f" goal {GOAL}, {'reached' if f1 >= GOAL else 'missed'}; all called corrupted: {CHANCE:.3f}) on"
-        f" {wells[1]} wells, with {best.embedding} on {best.reducer}, scaled by {best.scale} crops,"
-        f" {best.strong.clustering}: the best of {len(found)} on {wells[0]} other wells ({best.strong.f1_chosen:.3f}"
-        " there)."
+        f"clean against corrupted by cluster, severity 3 to 5, on {others} wells: F1 {f1:.3f} ({low:.3f} to"
+        f" {high:.3f}, over wells; goal {GOAL} {held_true}; all called corrupted: {CHANCE:.3f}).",
+        f"it is of {best.embedding} on {best.reducer}, scaled by {best.scale} crops, {strong.clustering}: the"
+        f" best of {len(found)} ways on {chosen} other wells ({strong.f1_chosen:.3f} there).",
     ]
-    for each in best_by_embedding(found):
-        told.append(f"{each.embedding} ({EMBEDDINGS[each.embedding]}): F1 {each.strong.f1 or 0:.3f}.")
-    return told
+    outside = strong.clusters.labels == NONE
+    corrupted = held.corrupted[held.chosen & held.with_severities(STRONG)]
+    told.append(
+        f"of the corrupted crops of these wells {np.mean(outside[corrupted]):.0%} lie in no cluster, of the"
+        f" clean {np.mean(outside[~corrupted]):.0%}."
+    )
+    return told + [
+        f"{each.embedding} ({EMBEDDINGS[each.embedding]}): F1 {each.strong.f1 or 0:.3f} on its best map."
+        for each in best_by_embedding(found)
+    ]
 
 
 def _interval(held: Held, found: Found) -> Interval | None:

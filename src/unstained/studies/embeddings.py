@@ -1,4 +1,4 @@
-"""What do embeddings of label-free crops tell, and do corrupted crops lie in clusters of their own?"""
+"""What embeddings of label-free crops tell, and whether corrupted crops lie in clusters of their own."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ from unstained.studies.workbench import Workbench
 from unstained.training.autoencoding import AutoencodingSettings
 from unstained.trust.crops import Crops, CropSettings, take_crops
 from unstained.trust.embeddings import AUTOENCODERS, BOTTLENECK, EMBEDDINGS, embed_crops, train_for
-from unstained.trust.reducing import SCALES
+from unstained.trust.reducing import SCALES, need_packages
 
 KINDS = ("thesis_defocus", "contrast", "brightness", "defocus", "lamp", "shear_inversion")
 """Corruptions that are tried: the thesis' three, and three of a microscope."""
@@ -93,6 +93,7 @@ def study_embeddings(
     choosing, scoring = ({name.well for name in side} for side in sides)
     if choosing & scoring:
         raise BadInput(f"wells can't be chosen on and scored: {listed(sorted(choosing & scoring))}")
+    need_packages(*settings.reducers, *settings.shown, settings.shown_code)  # before any work
     with tempfile.TemporaryDirectory(prefix="unstained-embeddings-", ignore_cleanup_errors=True) as scratch:
         fields = [name for side in sides for name in side[:: -(-len(side) // settings.most_fields)]]
         crops = take_crops(Engine(model), plate, fields, settings.crops, Path(scratch))

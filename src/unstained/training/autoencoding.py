@@ -22,6 +22,11 @@ Crops: TypeAlias = NDArray[np.floating]
 
 AT_ONCE = 16
 
+LIMIT = 2.0
+"""Network units: what is darker or brighter is clipped; clean fields end before.
+
+In a saturated field a few odd pixels are a hundred times as bright, and would outweigh all cells."""
+
 
 class AutoencodingSettings(Settings):
     """How an autoencoder is trained."""
@@ -61,6 +66,8 @@ def train_autoencoder(
 ) -> Autoencoded:
     """Learn to give crops (N Y X) back through a small code, by their mean squared error.
 
+    Values are clipped at ± `LIMIT`, here and whenever crops are encoded.
+
     Raises
     ------
     BadInput
@@ -79,7 +86,7 @@ def train_autoencoder(
     for epoch in range(1, settings.epochs + 1):
         losses = []
         for rows in _batches(rng.permutation(len(crops)), settings.batch):
-            batch = as_tensor(crops, rows, device)
+            batch = _clipped(crops, rows, device)
             loss = mse_loss(network(batch), batch)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -126,6 +133,10 @@ def as_tensor(crops: Crops, rows: NDArray[np.intp], device: str | torch.device) 
     return torch.from_numpy(np.asarray(crops[rows], dtype=np.float32))[:, None].to(device)
 
 
+def _clipped(crops: Crops, rows: NDArray[np.intp], device: str | torch.device) -> Tensor:
+    return as_tensor(crops, rows, device).clamp(-LIMIT, LIMIT)
+
+
 def _error(network: Autoencoder, crops: Crops | None) -> float | None:
     if crops is None or not len(crops):
         return None
@@ -136,7 +147,7 @@ def _error(network: Autoencoder, crops: Crops | None) -> float | None:
 
 def _each(network: Autoencoder, crops: Crops) -> Iterator[Tensor]:
     for rows in _batches(np.arange(len(crops)), AT_ONCE):
-        yield as_tensor(crops, rows, _device(network))
+        yield _clipped(crops, rows, _device(network))
 
 
 def _batches(rows: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:

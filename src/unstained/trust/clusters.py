@@ -190,7 +190,7 @@ def half_of(wells: Classes, rng: np.random.Generator) -> Classes:
 
 
 def nearest_to_middle(points: Vector, inside: Mask, most: int) -> NDArray[np.intp]:
-    """Number the points (N D) of a cluster (N) that lie nearest to its median, at most so many."""
+    """Give the numbers of a cluster's points (N D) that lie nearest to its median, at most so many."""
     rows = np.flatnonzero(inside)
     far = np.linalg.norm(points[rows] - np.median(points[rows], axis=0), axis=1)
     nearest: NDArray[np.intp] = rows[np.argsort(far, kind="stable")[:most]]

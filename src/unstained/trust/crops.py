@@ -8,13 +8,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 from scipy.ndimage import uniform_filter
 from skimage.filters import threshold_otsu
 
 from unstained.arrays import Plane, RawPlane
 from unstained.errors import BadInput
-from unstained.imaging.corruptions import Rng, View
+from unstained.imaging.corruptions import Rng, View, find_kind
 from unstained.networks.light import find_light
 from unstained.networks.resampling import resample, working_shape
 from unstained.plates.plate import FieldName, Plate
@@ -36,6 +36,8 @@ Corner: TypeAlias = tuple[int, int]
 PLAIN_NAMES = (*LIGHT_NAMES, *SEEN_NAMES, *RELIEF_NAMES)
 """Plain features of a crop; none of them needs a network."""
 
+SEVERITIES = frozenset(range(1, 6))
+
 PICTURE_PX = 96
 """Side of the small pictures that are kept of crops."""
 
@@ -55,6 +57,20 @@ class CropSettings(Settings):
     severities: tuple[int, ...] = Field((1, 2, 3, 4, 5), description="of these corruptions, either sign")
     changes: int | None = Field(None, ge=1, description="corruptions of each field; None = all")
     seed: int = 0
+
+    @field_validator("kinds")
+    @classmethod
+    def _kinds_are_known(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        for name in kinds:
+            find_kind(name)
+        return kinds
+
+    @field_validator("severities")
+    @classmethod
+    def _severities_are_known(cls, levels: tuple[int, ...]) -> tuple[int, ...]:
+        if not set(levels) <= SEVERITIES:
+            raise ValueError(f"severities are {min(SEVERITIES)} to {max(SEVERITIES)}, either sign is drawn")
+        return levels
 
 
 @dataclass(frozen=True)

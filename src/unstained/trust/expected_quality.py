@@ -30,29 +30,28 @@ class Expected:
     """What is expected of one field."""
 
     pcc: Vector  # (stain)
-    count_error: Vector  # (stain): |predicted − real| / real; NaN where it wasn't learnt
+    count_error: float | None  # mean over stains of |predicted − real| / real; None where it wasn't learnt
     at_least: float | None  # the mean PCC over stains that 90 % of fields exceed; None with too few wells
 
 
 @dataclass(frozen=True)
 class ExpectedQuality:
-    """A forest from compressed features to PCC and count error of every stain, and its bound by drift."""
+    """A forest from compressed features to PCC (and count error) of every stain, and its bound by drift."""
 
     forest: Forest
-    stains: int
+    stains: int  # values beyond so many are count errors
     edges: Vector  # of the bins of drift
     shortfalls: Vector  # (bin): what 90 % of wells fall short of the expected mean PCC at most; NaN = unknown
 
     @classmethod
     def fitted(
-        cls, points: Vector, quality: Vector, wells: Sequence[str], drift: Vector
+        cls, points: Vector, quality: Vector, stains: int, wells: Sequence[str], drift: Vector
     ) -> "ExpectedQuality":
-        """Fit to examples: points (N F), quality (N 2·stain: PCC, then count error), wells and drift (N).
+        """Fit to examples: points (N F), PCC of each stain and perhaps its count error, wells, drift (N).
 
         The bound comes from examples whose well the forest hasn't seen, one of each well and bin at a time
         (conformal prediction within bins: Vovk et al. 2005, ch. 4; Angelopoulos & Bates, arXiv 2107.07511).
         """
-        stains = quality.shape[1] // 2
         unseen = cross_fitted(points, quality, wells)
         shortfall = (unseen - quality)[:, :stains].mean(axis=1)
         edges = np.quantile(drift, np.linspace(0, 1, DRIFT_BINS + 1)[1:-1])
@@ -64,10 +63,10 @@ class ExpectedQuality:
     def expect(self, point: Vector, drift: float) -> Expected:
         """Say what is expected of a field with these features (F)."""
         found = self.forest.predict(point[None])[0]
-        pcc, count_error = found[: self.stains], found[self.stains :]
+        pcc, errors = found[: self.stains], found[self.stains :]
         shortfall = self.shortfalls[int(np.searchsorted(self.edges, drift))]
         bound = None if np.isnan(shortfall) else float(pcc.mean() - max(shortfall, 0.0))
-        return Expected(pcc, count_error, bound)
+        return Expected(pcc, float(errors.mean()) if len(errors) else None, bound)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give all that it is, for `quality.npz`."""

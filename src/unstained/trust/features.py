@@ -11,7 +11,7 @@ from scipy.ndimage import laplace
 
 from unstained.arrays import Plane, RawPlane
 from unstained.networks.bundle import ModelCard
-from unstained.networks.light import find_light
+from unstained.networks.light import Light, find_light
 from unstained.prediction.engine import Prediction
 
 Vector: TypeAlias = NDArray[np.float64]
@@ -60,10 +60,8 @@ def feature_names(stains: Sequence[str]) -> tuple[str, ...]:
 
 def field_features(card: ModelCard, plane: RawPlane, prediction: Prediction) -> FieldFeatures:
     """Measure a label-free field (Y X) as recorded, and what a model made of it; large ones by parts."""
-    rows, columns = (-(-side // LARGEST_PX) for side in plane.shape)
-    turned = (columns, rows) if prediction.turns % 2 else (rows, columns)
-    light = _mean(light_features, _parts(plane, rows, columns))
-    seen = _mean(seen_features, _parts(prediction.seen, *turned))
+    image = image_features(card, plane, prediction.seen, prediction.turns, prediction.light)
+    rows, columns = _cuts(plane)
     stains = [
         figure
         for index, stain in enumerate(_in_units(card, prediction))
@@ -72,8 +70,17 @@ def field_features(card: ModelCard, plane: RawPlane, prediction: Prediction) -> 
             _logarithm(float(prediction.dissent[index])),
         )
     ]
-    plain = np.array([*light, *seen, *_relief(card, prediction), *stains])
-    return FieldFeatures(plain, prediction.embedding.astype(np.float64))
+    return FieldFeatures(np.array([*image, *stains]), prediction.embedding.astype(np.float64))
+
+
+def image_features(
+    card: ModelCard, plane: RawPlane, seen: Plane, turns: int, light: Light | None
+) -> list[float]:
+    """Measure a label-free field (Y X) as recorded and as the network sees it; no prediction is needed."""
+    rows, columns = _cuts(plane)
+    turned = (columns, rows) if turns % 2 else (rows, columns)
+    recorded = _mean(light_features, _parts(plane, rows, columns))
+    return [*recorded, *_mean(seen_features, _parts(seen, *turned)), *_relief(card, seen, light)]
 
 
 def light_features(plane: RawPlane) -> list[float]:
@@ -120,13 +127,12 @@ def _shading(values: Plane, light: float) -> tuple[float, float]:
     return float(-2 * bowl), float(2 * np.hypot(down, across))
 
 
-def _relief(card: ModelCard, prediction: Prediction) -> list[float]:
+def _relief(card: ModelCard, seen: Plane, light: Light | None) -> list[float]:
     """Give relief's strength, and its parts along and across the light of the model's training fields."""
-    if prediction.light is None or card.light_deg is None:
-        return [find_light(prediction.seen).strength, 0.0, 0.0]
-    strength = prediction.light.strength
-    away = np.deg2rad(prediction.light.angle_deg - card.light_deg)
-    return [strength, strength * float(np.cos(away)), strength * float(np.sin(away))]
+    if light is None or card.light_deg is None:
+        return [find_light(seen).strength, 0.0, 0.0]
+    away = np.deg2rad(light.angle_deg - card.light_deg)
+    return [light.strength, light.strength * float(np.cos(away)), light.strength * float(np.sin(away))]
 
 
 def _in_units(card: ModelCard, prediction: Prediction) -> list[Plane]:
@@ -140,6 +146,12 @@ def _stain_features(units: Plane) -> list[float]:
     bright = units > BRIGHT
     height = float(units[bright].mean()) if bright.any() else 0.0
     return [float(bright.mean()), height, _roughness(units)]
+
+
+def _cuts(plane: RawPlane) -> tuple[int, int]:
+    """Say into how many rows and columns of parts a field (Y X) is cut."""
+    rows, columns = (-(-side // LARGEST_PX) for side in plane.shape)
+    return rows, columns
 
 
 def _parts(plane: RawPlane, rows: int, columns: int) -> list[RawPlane]:

@@ -30,7 +30,7 @@ class Forest:
         from sklearn.ensemble import ExtraTreesRegressor
 
         model = ExtraTreesRegressor(TREES, min_samples_leaf=SMALLEST_LEAF, random_state=seed)
-        model.fit(points, values)
+        model.fit(points, values if values.shape[1] > 1 else values[:, 0])
         trees = [each.tree_ for each in model.estimators_]
         starts = np.cumsum([0, *(tree.node_count for tree in trees)])
         parts: list[dict[str, NDArray[Any]]] = []

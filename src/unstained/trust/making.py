@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from unstained.errors import BadModel
+from unstained.errors import BadInput, BadModel
 from unstained.networks.bundle import Model
 from unstained.plates.plate import Plate
 from unstained.plates.regions import Region
 from unstained.plates.splitting import Split
 from unstained.prediction.engine import Engine
 from unstained.settings import Settings
+from unstained.trust.drift import DriftDetector, DriftSettings, calibrate_drift
 from unstained.trust.envelope import FEWEST_FIELDS, Envelope, find_envelope
 from unstained.trust.examples import (
     CLEAN,
@@ -110,7 +111,7 @@ def learnt(model: Model, examples: Sequence[Example], clean: Sequence[Example]) 
     fields = [*(str(each.region.field) for each in examples), *reference.fields]
     return Trust(
         reference=reference,
-        quality=ExpectedQuality.fitted(points, truth, wells, reference.drift(plain)),
+        quality=ExpectedQuality.fitted(points, truth, len(stains), wells, reference.drift(plain)),
         causes=Forest.fitted(points, severities.astype(float)),
         kinds=kinds,
         tried=tried,
@@ -118,17 +119,26 @@ def learnt(model: Model, examples: Sequence[Example], clean: Sequence[Example]) 
         clean_pcc=float(truth[is_clean, : len(stains)].mean()),
         calibration_wells=len(set(wells)),
         envelope=find_envelope(stains, examples),
+        detector=_detector(reference),
     )
 
 
+def _detector(reference: Reference) -> DriftDetector | None:
+    """Calibrate what watches fields as they come; None where there are too few to promise anything."""
+    points = reference.compressed(reference.plain)
+    try:
+        return calibrate_drift(points, reference.wells, DriftSettings(), np.random.default_rng(0))
+    except BadInput:
+        return None
+
+
 def quality_of(example: Example) -> Vector:
-    """Give an example's PCC of each stain (undefined: 0), then each stain's count error, drawn in."""
-    pcc = [value or 0.0 for value in example.pcc]
-    errors = [0.0] * len(pcc)
-    for index, (real, predicted) in enumerate(zip(example.real, example.predicted, strict=True)):
+    """Give an example's PCC of each stain (undefined: 0); where measured, each count error, drawn in."""
+    errors = []
+    for real, predicted in zip(example.real, example.predicted, strict=True):
         number, found = real["count"] or 0.0, predicted["count"] or 0.0
-        errors[index] = min(abs(found - number) / max(number, 1.0), COUNT_ERRORS_TO)
-    return np.array([*pcc, *errors])
+        errors.append(min(abs(found - number) / max(number, 1.0), COUNT_ERRORS_TO))
+    return np.array([*(value or 0.0 for value in example.pcc), *errors])
 
 
 def to_files(trust: Trust) -> dict[str, bytes]:
@@ -142,8 +152,10 @@ def to_files(trust: Trust) -> dict[str, bytes]:
         "tried": trust.tried.astype(np.float32),
     }
     envelope = json.dumps(trust.envelope.model_dump(mode="json"), indent=1) + "\n"
+    drift = {} if trust.detector is None else trust.detector.state()
+    watching = {f"drift_{name}": value for name, value in drift.items()}
     return {
-        REFERENCE: _packed(trust.reference.arrays()),
+        REFERENCE: _packed({**trust.reference.arrays(), **watching}),
         QUALITY: _packed(quality),
         ENVELOPE: envelope.encode(),
     }
@@ -161,9 +173,10 @@ def trust_of(name: str, bundle: Mapping[str, bytes]) -> Trust | None:
     if any(content is None for content in files):
         return None
     try:
-        quality = _unpacked(files[1] or b"")
+        known, quality = _unpacked(files[0] or b""), _unpacked(files[1] or b"")
+        drift = _part(known, "drift_")
         return Trust(
-            reference=Reference.from_arrays(_unpacked(files[0] or b"")),
+            reference=Reference.from_arrays(known),
             quality=ExpectedQuality.from_arrays(_part(quality, "quality_")),
             causes=Forest.from_arrays(_part(quality, "causes_")),
             kinds=tuple(map(str, quality["kinds"])),
@@ -172,6 +185,7 @@ def trust_of(name: str, bundle: Mapping[str, bytes]) -> Trust | None:
             clean_pcc=float(quality["clean_pcc"]),
             calibration_wells=int(quality["wells"]),
             envelope=Envelope.model_validate_json(files[2] or b""),
+            detector=DriftDetector.restored(drift) if drift else None,
         )
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         what = f"{QUALITY}, {REFERENCE} or {ENVELOPE}"

@@ -83,11 +83,9 @@ class Reduction:
         BadInput
             There are fewer than four points.
         """
-        if name not in REDUCERS:
-            raise BadSettings("reducer", f"{name!r} is none; there are: {listed(REDUCERS)}")
         if len(points) < FEWEST:
             raise BadInput(f"{len(points)} points make no map; {FEWEST} are the least")
-        kind = REDUCERS[name]
+        kind = REDUCERS[find_reducer(name)]
         method = METHODS[kind.method]
         if kind.components is None:
             return cls(*method(points, seed))
@@ -160,6 +158,31 @@ def _by_clean(values: Vector, fitted: Mask, known: Mask) -> Vector:
     return white
 
 
+def find_reducer(name: str) -> str:
+    """Give the name of a reducer back.
+
+    Raises
+    ------
+    BadSettings
+        There is none of that name.
+    """
+    if name not in REDUCERS:
+        raise BadSettings("reducer", f"{name!r} is none; there are: {listed(REDUCERS)}")
+    return name
+
+
+def need_packages(*names: str) -> None:
+    """Say before any work that a reducer needs a package that isn't there.
+
+    Raises
+    ------
+    MissingExtra
+    """
+    for name in names:
+        if REDUCERS[find_reducer(name)].method in PACKAGES:
+            _required(REDUCERS[name].method)
+
+
 def _pca(points: Vector, seed: int, components: int = 2) -> tuple[Vector, Place]:
     pca = PCA(min(components, *points.shape), random_state=seed)
     return pca.fit_transform(points), pca.transform
@@ -197,6 +220,9 @@ def _pacmap(points: Vector, seed: int) -> tuple[Vector, Place]:
     return np.asarray(found, dtype=np.float64), place
 
 
+PACKAGES = {"umap": "umap-learn", "pacmap": "pacmap"}
+"""Modules of the extra [embed], and the packages that bring them."""
+
 METHODS: dict[str, Callable[[Vector, int], tuple[Vector, Place]]] = {
     "pca": _pca,
     "pca10": lambda points, seed: _pca(points, seed, 10),
@@ -213,7 +239,7 @@ def _required(module: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != module:
             raise
-        raise MissingExtra("umap-learn" if module == "umap" else module, "embed") from error
+        raise MissingExtra(PACKAGES[module], "embed") from error
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from unstained.imaging.corruptions import KINDS
 from unstained.networks.bundle import ModelCard
 from unstained.prediction.engine import Prediction
 from unstained.prediction.plates import worse
+from unstained.trust.drift import DriftDetector
 from unstained.trust.envelope import Envelope
 from unstained.trust.expected_quality import FEWEST_WELLS, Expected, ExpectedQuality
 from unstained.trust.features import Vector, field_features
@@ -74,6 +75,7 @@ class Trust:
     clean_pcc: float  # mean over stains and clean fields
     calibration_wells: int
     envelope: Envelope
+    detector: DriftDetector | None = None  # watches fields as they come; None = too few clean ones
 
     def judge(self, card: ModelCard, plane: RawPlane, prediction: Prediction) -> dict[str, Any]:
         """Judge one field (Y X) as recorded by what a model made of it; plain values, `verdict` first."""
@@ -93,7 +95,8 @@ class Trust:
             "verdict": verdict,
             "reason": self._reason(verdict, expected, point, strangeness),
             "expected_pcc": round(float(expected.pcc.mean()), 3),
-            "pcc_at_least": None if expected.at_least is None else round(expected.at_least, 3),
+            "pcc_at_least": _rounded(expected.at_least),
+            "expected_count_error": _rounded(expected.count_error),
             "drift": round(drift, 2),
             "strangeness": round(strangeness, 2),
             "looks_like": kind if abs(severity) >= NAMED else None,
@@ -131,7 +134,7 @@ class Trust:
         worst = [
             self.reference.names[index] for index in np.argsort(-np.abs(point)) if abs(point[index]) >= ODD
         ]
-        odd = list(dict.fromkeys(_in_words(name) for name in worst))[:2]
+        odd = list(dict.fromkeys(in_words(name) for name in worst))[:2]
         return f"unlike the model's own fields in {' and '.join(odd)}" if odd else ""
 
     def _share(self, expected: Expected) -> float:
@@ -155,11 +158,16 @@ def describe(kind: str, severity: float) -> str:
     return SAID[kind].format(strength=strength)
 
 
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _in_words(name: str) -> str:
+def in_words(name: str) -> str:
+    """Say what a feature is about: `spectrum_3` is texture."""
     first, last = name.split("_")[0], name.split("_")[-1]
     return WORDS.get(first, WORDS.get(last, name))
 

@@ -1,0 +1,139 @@
+"""A watched folder gives a verdict for every image, alarms with a cause, and goes on where it stopped."""
+
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+import tifffile
+
+from unstained.errors import BadInput
+from unstained.trust.drift import DriftSettings, calibrate_drift
+from unstained.trust.watch import RECORD, Watcher, begin_anew, detectors, follow
+
+NAMES = ("level", "spectrum_1", "nuclei_share")
+
+
+class FakeReference:
+    """Sixty fields of twenty wells, three features."""
+
+    names = NAMES
+    plain = np.random.default_rng(0).normal(size=(60, 3))
+    wells = tuple(f"A{index // 3:02}" for index in range(60))
+
+    @staticmethod
+    def compressed(plain):
+        return np.asarray(plain)
+
+
+class FakeTrust:
+    reference = FakeReference()
+
+
+def images(folder, levels):
+    folder.mkdir(exist_ok=True)
+    for number, level in enumerate(levels):
+        tifffile.imwrite(folder / f"i{number:03}.tif", np.full((8, 8), level, np.uint16))
+
+
+def watcher(out, levels_of=lambda plane: (float(plane[0, 0]) - 100) / 10):
+    """Make a watcher whose first feature is how far an image's level is off 100, the others chance."""
+    rng = np.random.default_rng(5)
+
+    def measure(plane, size_um):
+        plain = np.array([levels_of(plane), *rng.normal(0, 0.3, 2)])
+        word = "trust" if abs(plain[0]) < 3 else "refuse"
+        return plain, {"verdict": word, "reason": "as told"}
+
+    reference = FakeReference()
+    known = calibrate_drift(reference.plain, reference.wells, DriftSettings(ert=64), np.random.default_rng(0))
+    found = Watcher(measure, FakeTrust(), out, *detectors(reference, known, None))
+    found.resume()
+    return found
+
+
+def test_every_image_gets_a_verdict_and_drift_an_alarm_that_names_its_cause(tmp_path):
+    images(tmp_path / "in", [100, 103, 98, 101, 99, 160, 165, 158, 162])
+    watched = watcher(tmp_path / "out")
+    found = [watched.take(path) for path in follow(tmp_path / "in", once=True)]
+    assert [each["image"] for each in found] == [f"i{number:03}.tif" for number in range(9)]
+    assert not any(each["alarm"] for each in found[:5])
+    alarm = next(each for each in found if each["alarm"])
+    assert alarm["image"] in {"i005.tif", "i006.tif"}
+    assert alarm["harmful"]
+    assert alarm["cause"] == f"brightness since {'i005.tif'}"
+    written = [json.loads(line) for line in (tmp_path / "out" / RECORD).read_text("utf-8").splitlines()]
+    assert written == json.loads(json.dumps(found))
+
+
+def test_begun_again_it_goes_on_as_if_it_had_never_stopped(tmp_path):
+    images(tmp_path / "in", [100, 101, 99, 112, 113, 111, 112, 114, 113, 112])
+    paths = list(follow(tmp_path / "in", once=True))
+    straight = watcher(tmp_path / "a")
+    whole = [straight.take(path) for path in paths]
+    first = watcher(tmp_path / "b")
+    parts = [first.take(path) for path in paths[:5]]
+    second = watcher(tmp_path / "b")
+    assert second.done == {path.name for path in paths[:5]}
+    second.measure = first.measure
+    parts += [second.take(path) for path in paths[5:]]
+    assert [each["alarm"] for each in parts] == [each["alarm"] for each in whole]
+    assert [each["score"] for each in parts] == pytest.approx([each["score"] for each in whole])
+    begin_anew(tmp_path / "b")
+    assert watcher(tmp_path / "b").done == set()
+
+
+def test_without_a_reference_of_enough_fields_nothing_is_promised(tmp_path):
+    assert detectors(FakeReference(), None, None) == (None, None)
+    images(tmp_path / "in", [100, 900])
+    plain = watcher(tmp_path / "out")
+    plain.detector = None
+    found = [plain.take(path) for path in follow(tmp_path / "in", once=True)]
+    assert [each["verdict"] for each in found] == ["trust", "refuse"]
+    assert not any(each["alarm"] for each in found)
+    assert "threshold" not in found[0]
+
+
+def test_a_half_written_image_is_waited_for(tmp_path):
+    folder = tmp_path / "in"
+    images(folder, [100])
+    whole = (folder / "i000.tif").read_bytes()
+    (folder / "i000.tif").write_bytes(whole[: len(whole) // 2])
+
+    def finish():
+        time.sleep(0.5)
+        (folder / "i000.tif").write_bytes(whole)
+
+    writer = threading.Thread(target=finish)
+    writer.start()
+    (path,) = follow(folder, idle_s=1.0)
+    writer.join()
+    assert tifffile.imread(path)[0, 0] == 100
+
+
+def test_images_that_come_later_are_seen_and_other_files_are_not(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("no image")
+
+    def write():
+        time.sleep(0.3)
+        images(folder, [100, 101])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    found = [path.name for path in follow(folder, idle_s=1.5)]
+    writer.join()
+    assert found == ["i000.tif", "i001.tif"]
+
+
+def test_what_can_never_be_read_is_given_for_others_to_say_so(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "broken.tif").write_bytes(b"no TIFF at all")
+    (path,) = follow(folder, once=True)
+    with pytest.raises(BadInput, match=r"broken\.tif"):
+        watcher(tmp_path / "out").take(path)
+    with pytest.raises(BadInput, match="no folder at"):
+        next(follow(tmp_path / "nowhere"))
