@@ -217,6 +217,7 @@ def with_trust(
     found = make_trust(model, plate, split, settings, partial(telling.count, "trust"))
     if found is None:
         return model
+    telling.note(f"trust: {found.promises()}")
     return Model(model.card, model.network, {**model.extras, **to_files(found)})
 
 

@@ -3,20 +3,19 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from unstained.networks.bundle import ModelCard
+from unstained.imaging.corruptions import View
 from unstained.prediction.engine import Engine
 from unstained.studies.figures import COLOURS, curves
 from unstained.studies.study import Answer, Row
 from unstained.studies.workbench import Workbench, keep
 from unstained.trust.drift import Calibration, DriftSettings, calibrate_drift
 from unstained.trust.examples import UNCHANGED, Bench, Change, corrupted
-from unstained.trust.features import RELIEF_NAMES, SEEN_NAMES, Vector, image_features
+from unstained.trust.features import LIGHT_NAMES, RELIEF_NAMES, SEEN_NAMES, Vector, image_features
 from unstained.trust.mmd import permutation_test
 
 STAIN = "nuclei"
@@ -68,7 +67,7 @@ class Fields:
 
 @dataclass(frozen=True)
 class Draw:
-    """Half of the wells as reference, the others to watch; features standardised by the reference."""
+    """Two thirds of the wells as reference, the others to watch; features standardised by the reference."""
 
     reference: Vector
     wells: NDArray[np.str_]
@@ -78,7 +77,7 @@ class Draw:
     @classmethod
     def drawn(cls, fields: Fields, rng: np.random.Generator) -> "Draw":
         names = rng.permutation(np.unique(fields.wells))
-        ours, theirs = names[: len(names) // 2], names[len(names) // 2 :]
+        ours, theirs = np.split(names, [2 * len(names) // 3])
         inside = np.isin(fields.wells, ours)
         centre = np.median(fields.clean[inside], axis=0)
         spread = 1.4826 * np.median(np.abs(fields.clean[inside] - centre), axis=0) + 1e-6
@@ -132,37 +131,35 @@ SCAN = DriftSettings().windows
 def features_of(bench: Workbench) -> Fields:
     """Measure every field clean and spoilt, as the default network would see it; kept on disk."""
     model = bench.model(bench.variant("default", STAIN), bench.seeds[0])
-    names = bench.plate.fields
-    levels = [(kind, level) for kind in KINDS for level in _levels(kind)]
-    place = bench.place_for("drift-power", {"levels": levels, "names": [*SEEN_NAMES, *RELIEF_NAMES]})
-    if not place.exists():
-        engine = Engine(model, quiet=True)
-        regions = (*bench.split.train, *bench.split.validation, *bench.split.test)
-        view = Bench.of(engine, bench.plate, regions[:: -(-len(regions) // 16)]).view
-        found: dict[str, list[list[float]]] = {}
-        for kind, level in (("clean", 0), *levels):
+    engine = Engine(model, quiet=True)
+    regions = (*bench.split.train, *bench.split.validation, *bench.split.test)
+    view = Bench.of(engine, bench.plate, regions[:: -(-len(regions) // 16)]).view
+    names = [*LIGHT_NAMES, *SEEN_NAMES, *RELIEF_NAMES]
+    levels = [("clean", 0), *((name, level) for name in KINDS for level in _levels(name))]
+    features = {}
+    for kind, level in levels:
+        place = bench.place_for("drift-power", {"kind": kind, "level": level, "names": names})
+        if not place.exists():
             bench.tell(f"measure {kind} {level}")
-            rng = np.random.default_rng(level)
             change = Change.of(kind, level) if level else UNCHANGED
-            planes = (corrupted(bench.plate.read(name, bench.input), change, view, rng)[0] for name in names)
-            found[f"{kind} {level}"] = [
-                _measured(engine, model.card, plane, bench.plate.pixel_size_um) for plane in planes
-            ]
-        keep(place, json.dumps(found))
-    kept = json.loads(place.read_text(encoding="utf-8"))
-    features = {
-        (key.rsplit(" ", 1)[0], int(key.rsplit(" ", 1)[1])): np.array(values) for key, values in kept.items()
-    }
-    return Fields(np.array([name.well for name in names]), features)
+            keep(place, json.dumps(_measured(bench, engine, change, view)))
+        features[kind, level] = np.array(json.loads(place.read_text(encoding="utf-8")))
+    return Fields(np.array([name.well for name in bench.plate.fields]), features)
+
+
+def _measured(bench: Workbench, engine: Engine, change: Change, view: View) -> list[list[float]]:
+    """Measure all fields of a plate, corrupted in one way."""
+    rng, size_um = np.random.default_rng(0), bench.plate.pixel_size_um
+    found = []
+    for name in bench.plate.fields:
+        plane, _ = corrupted(bench.plate.read(name, bench.input), change, view, rng)
+        seen = engine.seen(plane, size_um)
+        found.append(image_features(engine.card, plane, seen.plane, seen.turns, seen.light))
+    return found
 
 
 def _levels(kind: str) -> tuple[int, ...]:
     return (1, 2, 3, 4, 5) if kind not in ("contrast", "brightness") else (-4, -2, 2, 4)
-
-
-def _measured(engine: Engine, card: ModelCard, plane: Any, pixel_size_um: float | None) -> list[float]:
-    seen = engine.seen(plane, pixel_size_um)
-    return image_features(card, plane, seen.plane, seen.turns, seen.light)
 
 
 def _calibrations(fields: Fields) -> dict[tuple[tuple[int, ...], int], list[tuple[Draw, Calibration]]]:
@@ -267,7 +264,7 @@ def _test(draw: Draw, features: Vector, number: int, seed: Sequence[int]) -> flo
 
 def benign_rows(fields: Fields, calibrated: Sequence[tuple[Draw, Calibration]]) -> list[Row]:
     """Watch clean wells of one kind only, the most and the least textured thirds: they should be no alarm."""
-    textured = fields.clean[:, SEEN_NAMES.index("percentile_95")]
+    textured = fields.clean[:, len(LIGHT_NAMES) + SEEN_NAMES.index("percentile_95")]
     rows: list[Row] = []
     for name, low, high in (("few cells", 0.0, 1 / 3), ("many cells", 2 / 3, 1.0)):
         ends = np.quantile(textured, (low, high))

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
 from sklearn.linear_model import LogisticRegression
 
 from unstained.arrays import Mask
@@ -16,6 +17,7 @@ from unstained.training.autoencoding import LIMIT
 from unstained.trust.clusters import NONE, Classes, called, classes_f1, silhouette
 from unstained.trust.crops import Crops
 from unstained.trust.embeddings import EMBEDDINGS
+from unstained.trust.features import Vector
 from unstained.trust.reducing import scaled
 
 GOAL = 0.9
@@ -97,6 +99,7 @@ def carried_row(held: Held, name: str) -> Row:
 
     `f1_` is of a linear classifier that was fitted on the wells of choice and scored on the others, `s_` the
     silhouette: of corrupted crops (severities 3 to 5) against clean ones, and of conditions among clean ones.
+    `same_place` is the share of all these whose nearest neighbour is another look of the same place.
     """
     points = scaled(held.blocks[name], held.crops.clean, held.chosen)
     row: Row = {"embedding": name}
@@ -114,7 +117,15 @@ def carried_row(held: Held, name: str) -> Row:
             row[f"f1_{what}"] = classes_f1(classes[others], probe.predict(points[others]))
         row[f"s_{what}"] = silhouette(points[rows], classes[rows])
     row["s_well"] = silhouette(points[held.crops.clean], held.wells[held.crops.clean])
+    row["same_place"] = _same_place(points[strong], held.crops.table[strong])
     return row
+
+
+def _same_place(points: Vector, table: pd.DataFrame) -> float:
+    """Give the share of crops (N) whose nearest neighbour shows the same place in another state."""
+    place = table.groupby(["well", "field", "top_px", "left_px"]).ngroup().to_numpy()
+    nearest = cKDTree(points).query(points, k=2)[1][:, 1]
+    return float(np.mean(place[nearest] == place))
 
 
 def autoencoder_row(held: Held, name: str) -> Row:

@@ -142,12 +142,16 @@ def coverage(
 def _findings(whole: Row, left_out: Row, bounds: Sequence[Row]) -> list[str]:
     held = ", ".join("–" if row["held"] is None else f"{row['held']:.1%}" for row in bounds)
     return [
-        f"Spearman of expected and true PCC {whole['spearman']:.3f} (goal .85); AUC for PCC below {POOR}"
-        f" {whole['auc_poor']:.3f} (goal .95).",
-        f"of corruptions that the forest has never seen: Spearman {left_out['spearman']:.3f},"
-        f" AUC {left_out['auc_poor']:.3f}.",
+        f"Spearman of expected and true PCC {_said(whole['spearman'])} (goal .85); AUC for PCC below {POOR}"
+        f" {_said(whole['auc_poor'])} (goal .95).",
+        f"of corruptions that the forest has never seen: Spearman {_said(left_out['spearman'])},"
+        f" AUC {_said(left_out['auc_poor'])}.",
         f"the 90 % bound held in {held} of fields near, off and far from clean ones (goal 88–92 %).",
     ]
+
+
+def _said(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _scatter(expected: Vector, true: Vector, corrupted: NDArray[np.bool_]) -> Figure:

@@ -10,7 +10,7 @@ from unstained.imaging.corruptions import KINDS
 from unstained.networks.bundle import ModelCard
 from unstained.prediction.engine import Prediction
 from unstained.prediction.plates import worse
-from unstained.trust.drift import DriftDetector
+from unstained.trust.drift import FEWEST_FIELDS, DriftDetector
 from unstained.trust.envelope import Envelope
 from unstained.trust.expected_quality import FEWEST_WELLS, Expected, ExpectedQuality
 from unstained.trust.features import Vector, field_features
@@ -85,61 +85,76 @@ class Trust:
 
     def judged(self, plain: Vector) -> dict[str, Any]:
         """Judge a field by its plain features (feature)."""
-        point = self.reference.compressed(plain)
-        drift = float(self.reference.drift(plain))
-        expected = self.quality.expect(point, drift)
-        strangeness = self.strangeness(point)
-        kind, severity = self.cause(point)
-        verdict = worse(_by_share(self._share(expected)), _by_strangeness(strangeness), self._by_knowledge())
+        found = self.findings(plain)
+        expected = found.expected
         return {
-            "verdict": verdict,
-            "reason": self._reason(verdict, expected, point, strangeness),
+            "verdict": self._verdict(found),
+            "reason": self._reason(found),
             "expected_pcc": round(float(expected.pcc.mean()), 3),
             "pcc_at_least": _rounded(expected.at_least),
             "expected_count_error": _rounded(expected.count_error),
-            "drift": round(drift, 2),
-            "strangeness": round(strangeness, 2),
-            "looks_like": kind if abs(severity) >= NAMED else None,
+            "drift": round(found.drift, 2),
+            "strangeness": round(found.strangeness, 2),
+            "looks_like": found.kind if found.is_named else None,
         }
 
-    def strangeness(self, point: Vector) -> float:
-        """Say how far a field's compressed features (F) lie from all that was tried; 1 is still usual."""
-        return float(np.sqrt(np.mean((self.tried - point) ** 2, axis=1)).min()) / self.usual
-
-    def cause(self, point: Vector) -> tuple[str, float]:
-        """Name the corruption that a field looks like most, with its severity, signed."""
+    def findings(self, plain: Vector) -> "Findings":
+        """Say all that is known of a field by its plain features (feature)."""
+        point = self.reference.compressed(plain)
+        drift = float(self.reference.drift(plain))
+        expected = self.quality.expect(point, drift)
         severities = self.causes.predict(point[None])[0]
         likeliest = int(np.argmax(np.abs(severities)))
-        return self.kinds[likeliest], float(severities[likeliest])
+        kind, severity = self.kinds[likeliest], float(severities[likeliest])
+        limits = self.envelope.limits(kind)
+        strength = strength_of(kind, severity)
+        return Findings(
+            point=point,
+            drift=drift,
+            expected=expected,
+            share=float(expected.pcc.mean()) / max(self.clean_pcc, 1e-6),
+            strangeness=float(np.sqrt(np.mean((self.tried - point) ** 2, axis=1)).min()) / self.usual,
+            kind=kind,
+            severity=severity,
+            is_beyond=limits is not None and not limits[0] <= strength <= limits[1],
+        )
 
-    def _by_knowledge(self) -> str:
-        return "caution" if self.envelope.fields < FEWEST_TRIED else "trust"
+    def promises(self) -> str:
+        """Say in words what a user may rely on, and what this model can't tell."""
+        fields, wells = self.envelope.fields, self.calibration_wells
+        tried = f"tried on {_counted(fields, 'field')} of {_counted(wells, 'well')}"
+        most = "" if fields >= FEWEST_TRIED else f", so caution at best ({FEWEST_TRIED} fields needed)"
+        bound = "with" if wells >= FEWEST_WELLS else f"without ({FEWEST_WELLS} wells needed)"
+        watched = "with" if self.detector is not None else f"without ({FEWEST_FIELDS} clean fields needed)"
+        return f"{tried}{most}; {bound} a 90 % bound; {watched} a drift detector"
 
-    def _reason(self, verdict: str, expected: Expected, point: Vector, strangeness: float) -> str:
+    def _verdict(self, found: "Findings") -> str:
+        return worse(
+            _by_share(found.share),
+            _by_strangeness(found.strangeness),
+            "caution" if found.is_named and found.is_beyond else "trust",
+            "caution" if self.envelope.fields < FEWEST_TRIED else "trust",
+        )
+
+    def _reason(self, found: "Findings") -> str:
         told = []
-        if _by_share(self._share(expected)) != "trust":
-            told.append(self._what_is_wrong(point))
-        if strangeness > STRANGE:
+        if _by_share(found.share) != "trust" or (found.is_named and found.is_beyond):
+            told.append(self._what_is_wrong(found))
+        if found.strangeness > STRANGE:
             told.append("unlike all that the model was tried on")
-        if verdict == "caution" and self._by_knowledge() == "caution":
+        if self._verdict(found) == "caution" and self.envelope.fields < FEWEST_TRIED:
             told.append(f"the model was tried on {_counted(self.envelope.fields, 'field')} only")
-        told.append(self._promise(expected))
+        told.append(self._promise(found.expected))
         return "; ".join(part for part in told if part)
 
-    def _what_is_wrong(self, point: Vector) -> str:
+    def _what_is_wrong(self, found: "Findings") -> str:
         """Name the corruption that a field looks like, else what is odd about it."""
-        kind, severity = self.cause(point)
-        if abs(severity) >= NAMED:
-            return describe(kind, severity)
-        worst = [
-            self.reference.names[index] for index in np.argsort(-np.abs(point)) if abs(point[index]) >= ODD
-        ]
+        if found.is_named:
+            return describe(found.kind, found.severity)
+        order = np.argsort(-np.abs(found.point))
+        worst = [self.reference.names[index] for index in order if abs(found.point[index]) >= ODD]
         odd = list(dict.fromkeys(in_words(name) for name in worst))[:2]
         return f"unlike the model's own fields in {' and '.join(odd)}" if odd else ""
-
-    def _share(self, expected: Expected) -> float:
-        """Give the expected PCC as a share of that of clean fields, means over stains."""
-        return float(expected.pcc.mean()) / max(self.clean_pcc, 1e-6)
 
     def _promise(self, expected: Expected) -> str:
         if expected.at_least is not None:
@@ -149,13 +164,35 @@ class Trust:
         return f"expected PCC {expected.pcc.mean():.2f} ({why})"
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What is known of one field."""
+
+    point: Vector  # (feature), compressed
+    drift: float
+    expected: Expected
+    share: float  # the expected PCC over that of clean fields, means over stains
+    strangeness: float  # distance from all that was tried; up to 1 is usual
+    kind: str  # the corruption that it looks like most
+    severity: float  # signed
+    is_beyond: bool  # stronger than the envelope allows
+
+    @property
+    def is_named(self) -> bool:
+        return abs(self.severity) >= NAMED
+
+
 def describe(kind: str, severity: float) -> str:
     """Say what a field is that looks like a corruption of some severity: `out of focus by about 3 µm`."""
+    return SAID[kind].format(strength=strength_of(kind, severity))
+
+
+def strength_of(kind: str, severity: float) -> float:
+    """Give the strength of a severity between the whole ones."""
     known = KINDS[kind]
     sides = {0: known.neutral, **known.severities}
     steps = sorted(step for step in sides if step * severity >= 0)
-    strength = float(np.interp(severity, steps, [sides[step] for step in steps]))
-    return SAID[kind].format(strength=strength)
+    return float(np.interp(severity, steps, [sides[step] for step in steps]))
 
 
 def _rounded(value: float | None) -> float | None:
