@@ -30,7 +30,14 @@ from unstained.trust.clusters import (
     silhouette,
 )
 from unstained.trust.crops import PLAIN_NAMES, Crops, CropSettings, planned_changes, take_crops
-from unstained.trust.embeddings import embed_crops, embed_unet, incremental_pca
+from unstained.trust.embeddings import (
+    NETWORK_ROWS,
+    PCA_ROWS,
+    bottlenecks,
+    embed_crops,
+    embed_unet,
+    incremental_pca,
+)
 from unstained.trust.mapping import MapSettings, map_crops
 from unstained.trust.reducing import REDUCERS, Block, Reduction, mapped, need_packages, scaled
 
@@ -273,6 +280,21 @@ def test_only_fitted_crops_decide_components():
     planes[120:] = 5
     after = embed_unet(Fake(), crops_of(planes), fitted)["bottleneck"].values
     np.testing.assert_allclose(after[:120], before[:120], atol=1e-4)
+
+
+def test_bottlenecks_come_in_batches_and_the_network_sees_few_crops_at_once():
+    class Watched(Fake):
+        most = 0
+
+        def embed(self, planes: torch.Tensor) -> torch.Tensor:
+            self.most = max(self.most, len(planes))
+            return super().embed(planes)
+
+    network, crops = Watched(), crops_of(waves(300))
+    sizes = [len(batch) for batch in bottlenecks(network, crops, np.arange(300))]
+    assert sum(sizes) == 300
+    assert PCA_ROWS <= min(sizes) <= max(sizes) < 2 * PCA_ROWS
+    assert network.most <= NETWORK_ROWS
 
 
 def peak_bytes(number: int) -> int:

@@ -17,6 +17,9 @@ TOLERANCE = 0.05
 FEWEST_FIELDS = 8
 """From so many fields on, measurements are held against the real stain's, too; fewer don't correlate."""
 
+FOLLOWS = 0.8
+"""Correlation from which a measurement of clean fields is said to follow the real stain."""
+
 
 class Curve(Settings):
     """What one corruption does to one stain, by strength; the neutral one is among them."""
@@ -26,7 +29,7 @@ class Curve(Settings):
     strengths: tuple[float, ...] = Field(description="from least to most")
     pcc: tuple[float | None, ...] = Field(description="mean over fields, as a share of that of clean ones")
     downstream: tuple[float | None, ...] = Field(
-        (), description="least correlation of count, area and intensity over fields; () = too few fields"
+        (), description="by how much correlations of what is measured fall, mean; () = too few fields"
     )
     saturated: tuple[float, ...] = Field(description="mean share of pixels at the camera's limits")
     holds: tuple[float, float] = Field(description="between these strengths, all stays within the tolerance")
@@ -64,47 +67,61 @@ def _curve(kind: str, index: int, clean: Sequence[Example], corrupted: Sequence[
     for example in corrupted:
         by_strength.setdefault(example.strength, []).append(example)
     strengths = sorted(by_strength)
-    before = {example.region: example.pcc[index] or 0.0 for example in clean}
+    before = {example.region: example for example in clean}
     pcc = [_share(by_strength[strength], before, index) for strength in strengths]
-    measured = [_least_correlation(by_strength[strength], index) for strength in strengths]
-    start = strengths.index(described.neutral)
+    followed = _followed(clean, index)
+    lost = [_lost_correlation(by_strength[strength], before, index, followed) for strength in strengths]
     inside = [
-        share is not None
-        and share >= 1 - TOLERANCE
-        and (least is None or measured[start] is None or least >= measured[start] - TOLERANCE)
-        for share, least in zip(pcc, measured, strict=True)
+        share is not None and share >= 1 - TOLERANCE and (loss or 0.0) <= TOLERANCE
+        for share, loss in zip(pcc, lost, strict=True)
     ]
     return Curve(
         kind=kind,
         unit=described.unit,
         strengths=tuple(strengths),
         pcc=tuple(pcc),
-        downstream=tuple(measured) if any(measured) else (),
+        downstream=tuple(lost) if any(loss is not None for loss in lost) else (),
         saturated=tuple(
             float(np.mean([example.saturated for example in by_strength[strength]])) for strength in strengths
         ),
-        holds=_run_around(strengths, inside, start),
+        holds=_run_around(strengths, inside, strengths.index(described.neutral)),
     )
 
 
-def _share(examples: Sequence[Example], before: Mapping[Region, float], index: int) -> float | None:
+def _share(examples: Sequence[Example], before: Mapping[Region, Example], index: int) -> float | None:
     """Give the mean PCC over that of the same regions when clean."""
-    pairs = [(each.pcc[index] or 0.0, before[each.region]) for each in examples if each.region in before]
+    pairs = [(each.pcc[index] or 0.0, before[each.region].pcc[index] or 0.0) for each in examples]
     whole = sum(clean for _, clean in pairs)
     return sum(found for found, _ in pairs) / whole if whole > 0 else None
 
 
-def _least_correlation(examples: Sequence[Example], index: int) -> float | None:
-    """Give the least correlation over fields of what is measured; None with too few fields."""
+def _followed(clean: Sequence[Example], index: int) -> tuple[str, ...]:
+    """Name the measurements that follow the real stain's over clean fields: only these can be lost."""
+    found = {measure: _correlation(clean, index, measure) for measure in MEASURES}
+    return tuple(measure for measure, value in found.items() if value is not None and value >= FOLLOWS)
+
+
+def _lost_correlation(
+    examples: Sequence[Example], before: Mapping[Region, Example], index: int, measures: Sequence[str]
+) -> float | None:
+    """Give by how much correlations fall against the same fields when clean, mean over measurements."""
+    same = [before[each.region] for each in examples]
+    losses = []
+    for measure in measures:
+        clean, now = (_correlation(each, index, measure) for each in (same, examples))
+        if clean is not None:
+            losses.append(clean - (now or 0.0))
+    return float(np.mean(losses)) if losses else None
+
+
+def _correlation(examples: Sequence[Example], index: int, measure: str) -> float | None:
+    """Correlate a measurement of the predicted with the real stain; None with too few fields."""
     known = [each for each in examples if each.real]
-    if len(known) < FEWEST_FIELDS:
+    if len({each.region.field for each in known}) < FEWEST_FIELDS:
         return None
-    found = []
-    for measure in MEASURES:
-        pairs = [(each.real[index][measure], each.predicted[index][measure]) for each in known]
-        real, predicted = np.array([pair for pair in pairs if None not in pair], dtype=float).reshape(-1, 2).T
-        found.append(pearson(real, predicted) if len(real) >= FEWEST_FIELDS else None)
-    return min((each for each in found if each is not None), default=None)
+    pairs = [(each.real[index][measure], each.predicted[index][measure]) for each in known]
+    real, predicted = np.array([pair for pair in pairs if None not in pair], dtype=float).reshape(-1, 2).T
+    return pearson(real, predicted)
 
 
 def _run_around(strengths: Sequence[float], inside: Sequence[bool], start: int) -> tuple[float, float]:
