@@ -46,8 +46,8 @@ docs: $(VENV)/.installed
 STUDIES ?= studies
 MORE_STUDIES ?=
 STUDY = OMP_NUM_THREADS=1 $(PY) -m unstained study
-FIRST := downstream scale composites tiling background
-SECOND := losses gfp split phenotypes recipes
+FIRST := downstream scale composites tiling background harm drift-power
+SECOND := losses gfp split phenotypes recipes stability embeddings
 
 studies: $(VENV)/.installed
 	test -e $(STUDIES)/plate.zarr/zarr.json || $(PY) -m unstained twin --out $(STUDIES)/plate.zarr \

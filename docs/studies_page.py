@@ -15,7 +15,8 @@ SHOWN = {
     "downstream": ("table-4",), "gfp": ("table-3",), "scale": ("table-2",),
     "losses": ("golgi-pictures", "nuclei-spectrum"), "recipes": ("optimiser", "data"),
     "phenotypes": ("closing",), "background": ("steps",), "tiling": ("pictures",), "split": ("split",),
-    "composites": ("pictures",),
+    "composites": ("pictures",), "stability": ("defocus", "pictures"), "harm": ("expected-and-true",),
+    "drift-power": ("run-lengths",), "embeddings": (),
 }  # fmt: skip
 """Which pictures the page shows; the others are drawn by the same command."""
 
