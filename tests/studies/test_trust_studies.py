@@ -27,7 +27,8 @@ def fields():
 @pytest.fixture
 def small(monkeypatch):
     """Make the study small."""
-    sizes = {"DRAWS": 2, "STREAMS": 40, "TESTS": 20, "LENGTH": 64, "WINDOWS": (), "ERTS": (32,), "BURN_IN": 10}
+    sizes = {"DRAWS": 2, "STREAMS": 40, "TESTS": 20, "LENGTH": 64, "BURN_IN": 10}
+    sizes |= {"WINDOWS": (), "ERTS": (32,)}
     for name, value in sizes.items():
         monkeypatch.setattr(drift_power, name, value)
 

@@ -198,7 +198,8 @@ def _judged(table: pd.DataFrame, verdicts: Mapping[FieldName, str | None]) -> pd
         if verdict is not None:
             found[key] = worse(found.get(key, verdict), verdict)
     keys = table[["well", "field"] if by_field else ["well"]].itertuples(index=False, name=None)
-    return table.assign(verdict=[found.get(key) for key in keys])
+    words = pd.Series([found.get(key) for key in keys], index=table.index, dtype=object)
+    return table.assign(verdict=words)
 
 
 def _cell_tables(predicted: Plate, names: Sequence[FieldName], found: list[pd.DataFrame]) -> Tables:
