@@ -121,7 +121,7 @@ def test_every_figure_of_the_page_says_simulated(plate, predicted, tmp_path):
     assert page.count('<span class="simulated">') == page.count("<figure") > 12
 
 
-def test_real_images_get_caution_and_advice_from_a_model_of_simulated_ones(plate, shared, tmp_path):
+def test_real_images_are_never_trusted_by_a_model_of_simulated_ones(plate, shared, tmp_path):
     writer = create_plate(tmp_path / "real.zarr", name="real", channels=["DIC"], pixel_size_um=0.325)
     writer.write_field(plate.fields[0], plate.read(plate.fields[0], "DIC")[None])
     told: list[str] = []
@@ -129,13 +129,18 @@ def test_real_images_get_caution_and_advice_from_a_model_of_simulated_ones(plate
     labeller = Labeller(load_model_bundle(shared))
     real = pipeline.predict(writer.finish(), [labeller], tmp_path / "q.zarr", telling=telling)
     verdict = real.field_info(real.fields[0])["verdict"]
-    assert verdict["verdict"] == "caution"
+    assert verdict["verdict"] in ("caution", "refuse")
     assert "--stain nuclei,er,golgi,gfp --input DIC" in verdict["reason"]
-    assert told == [verdict["reason"]]
+    assert len(told) == 1
+    assert verdict["reason"].endswith(f"; {told[0]}")
 
 
-def test_simulated_images_get_none(predicted):
-    assert predicted.field_info(predicted.fields[0])["verdict"] is None
+def test_simulated_images_are_judged_without_that_advice(predicted):
+    """Two steps of training give nothing that correlates: refused, and the reason says so."""
+    verdict = predicted.field_info(predicted.fields[0])["verdict"]
+    assert verdict["verdict"] == "refuse"
+    assert verdict["expected_pcc"] < 0.3
+    assert "has only seen simulated images" not in verdict["reason"]
 
 
 def test_stains_of_the_page_can_be_trained_and_travel_with_the_model(plate, tmp_path):

@@ -25,6 +25,9 @@ from unstained.twin.wells import TwinSettings
 TINY = TrainingSettings(
     network=UNetSettings(width=2, depth=2, dropout=False, batch_norm=True), crops={"side": 64}
 )
+LARGE = ("drift-power", "embeddings")
+"""These need more wells or larger fields; they have tests of their own."""
+
 CPU = {"accelerator": "cpu", "devices": 1}
 
 
@@ -169,7 +172,7 @@ def test_a_plate_without_phenotypes_or_a_stain_says_so(bench, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in STUDIES if name != "drift-power"])  # it needs wells
+@pytest.mark.parametrize("name", [name for name in STUDIES if name not in LARGE])
 def test_every_study_runs_and_writes_tables_sentences_and_pictures(bench, tmp_path, name):
     out = tmp_path / name
     found = pipeline.study(name, bench, out)
