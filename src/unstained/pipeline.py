@@ -524,11 +524,13 @@ def drift_check(
     _need_channels(plate, channel)
     size_um = settings.pixel_size_um or plate.pixel_size_um
     fields = plate.fields if settings.fields is None else plate.select(settings.fields)
-    plain = {}
+    real = not plate.info.get("simulated")
+    plain, verdicts = {}, []
     for done, name in enumerate(fields, start=1):
-        plain[str(name)] = _measured_field(labeller, plate.read(name, channel), size_um)[1]
+        plain[str(name)], verdict = _judged_field(labeller, plate.read(name, channel), size_um, real=real)
+        verdicts.append(str(verdict["verdict"]))
         telling.count("check", done, len(fields))
-    found = check_fields(labeller.name, trust, plain)
+    found = check_fields(labeller.name, trust, plain, verdicts)
     if out is not None:
         models = {labeller.name: labeller.card.weights_sha256}
         inputs = {"plate": plate_record(plate, channel), "models": models}
@@ -538,9 +540,13 @@ def drift_check(
 
 
 def watcher(
-    labeller: Labeller, out: Path, pixel_size_um: float | None = None, ert: int | None = None
+    labeller: Labeller,
+    folder: Path,
+    out: Path,
+    pixel_size_um: float | None = None,
+    ert: int | None = None,
 ) -> Watcher:
-    """Make what judges images as a microscope writes them; what an earlier watch left at `out` goes on.
+    """Make what judges images as a microscope writes them into `folder`; an earlier watch at `out` goes on.
 
     `pixel_size_um` goes before what a file says of itself.
 
@@ -552,10 +558,10 @@ def watcher(
     trust = _trust_of(labeller)
 
     def measure(plane: RawPlane, size_um: float | None) -> tuple[Vector, Verdict]:
-        prediction, plain = _measured_field(labeller, plane, pixel_size_um or size_um)
-        return plain, trust.judge(labeller.card, plane, prediction)
+        return _judged_field(labeller, plane, pixel_size_um or size_um, real=True)
 
-    found = Watcher(measure, trust, out, *detectors(trust.reference, trust.detector, ert))
+    both = detectors(trust.reference, trust.detector, ert)
+    found = Watcher(measure, trust, out, *both, folder=folder)
     found.resume()
     return found
 
@@ -567,11 +573,16 @@ def _trust_of(labeller: Labeller) -> Trust:
     return found
 
 
-def _measured_field(
-    labeller: Labeller, plane: RawPlane, size_um: float | None
-) -> tuple[Prediction, Vector]:
+def _judged_field(
+    labeller: Labeller, plane: RawPlane, size_um: float | None, *, real: bool
+) -> tuple[Vector, Verdict]:
+    """Give a field's plain features, and the verdict that `predict` would put beside it."""
     prediction = labeller.engine.predict_with_embedding(plane, size_um)
-    return prediction, field_features(labeller.card, plane, prediction).plain
+    judge = judge_of([labeller], real=real)
+    verdict = None if judge is None else judge(labeller.card, plane, prediction)
+    if verdict is None:
+        raise BadInput(f"model {labeller.name!r} keeps nothing to judge by; train it anew")
+    return field_features(labeller.card, plane, prediction).plain, verdict
 
 
 @rank_zero_only  # with several GPUs there is one process for each

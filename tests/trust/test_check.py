@@ -19,6 +19,10 @@ def features(plate, model, spoil=lambda plane: plane):
     return found
 
 
+def checked(trust, plain):
+    return check_fields("blobs", trust, plain, [trust.judged(each)["verdict"] for each in plain.values()])
+
+
 @pytest.fixture(scope="module")
 def clean(blob_plate, blob_model):
     return features(blob_plate, blob_model)
@@ -29,7 +33,7 @@ def test_fields_like_the_reference_pass(blob_trust, clean):
         name: plain for name, plain in clean.items() if name.split("/")[0] not in blob_trust.reference.wells
     }
     more = {f"D{index:02}/0": plain for index, plain in enumerate(list(clean.values())[::2])}
-    found = check_fields("blobs", blob_trust, {**unseen, **more})
+    found = checked(blob_trust, {**unseen, **more})
     assert found.p_value > 0.05
     assert found.drifted is False
     assert found.harmful is False
@@ -43,7 +47,7 @@ def test_a_defocused_plate_is_told_apart(blob_plate, blob_model, blob_trust):
     def spoil(plane):
         return corrupted(plane, Change.of("defocus", 5), view_of([plane], 0.5), rng)[0]
 
-    found = check_fields("blobs", blob_trust, features(blob_plate, blob_model, spoil))
+    found = checked(blob_trust, features(blob_plate, blob_model, spoil))
     assert found.p_value < 0.01
     assert found.drifted
     assert found.harmful
@@ -53,7 +57,7 @@ def test_a_defocused_plate_is_told_apart(blob_plate, blob_model, blob_trust):
 
 
 def test_few_wells_are_not_tested_but_judged(blob_trust, clean):
-    found = check_fields("blobs", blob_trust, {name: clean[name] for name in ("A01/0", "A02/0")})
+    found = checked(blob_trust, {name: clean[name] for name in ("A01/0", "A02/0")})
     assert found.p_value is None
     assert found.drifted is None
     assert found.verdicts == {"trust": 2}
@@ -62,4 +66,4 @@ def test_few_wells_are_not_tested_but_judged(blob_trust, clean):
 
 def test_no_field_is_refused(blob_trust):
     with pytest.raises(BadInput, match="no fields to check"):
-        check_fields("blobs", blob_trust, {})
+        checked(blob_trust, {})

@@ -30,9 +30,13 @@ class FakeReference:
 class FakeTrust:
     reference = FakeReference()
 
+    @staticmethod
+    def suffers(plain):
+        return bool(abs(plain[0]) >= 3)
+
 
 def images(folder, levels):
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for number, level in enumerate(levels):
         tifffile.imwrite(folder / f"i{number:03}.tif", np.full((8, 8), level, np.uint16))
 
@@ -65,6 +69,30 @@ def test_every_image_gets_a_verdict_and_drift_an_alarm_that_names_its_cause(tmp_
     assert alarm["cause"] == f"brightness since {'i005.tif'}"
     written = [json.loads(line) for line in (tmp_path / "out" / RECORD).read_text("utf-8").splitlines()]
     assert written == json.loads(json.dumps(found))
+
+
+def test_an_alarm_without_a_loss_of_quality_is_no_harm_though_no_field_is_trusted(tmp_path):
+    images(tmp_path / "in", [160, 165, 158])
+    watched = watcher(tmp_path / "out", lambda plane: 2.9)
+    before = watched.measure
+    watched.measure = lambda *given: (before(*given)[0], {"verdict": "caution", "reason": "few fields"})
+    for number in range(60):
+        images(tmp_path / "in", [160] * (number + 1))
+        found = watched.take(tmp_path / "in" / f"i{number:03}.tif")
+        if found["alarm"]:
+            break
+    assert found["alarm"]
+    assert found["harmful"] is False
+
+
+def test_images_of_one_name_in_folders_of_their_own_are_two_images(tmp_path):
+    for well in ("A01", "A02"):
+        images(tmp_path / "in" / well, [100])
+    watched = watcher(tmp_path / "out")
+    watched.folder = tmp_path / "in"
+    found = [watched.take(path)["image"] for path in follow(tmp_path / "in", once=True)]
+    assert found == ["A01/i000.tif", "A02/i000.tif"]
+    assert watched.done == set(found)
 
 
 def test_begun_again_it_goes_on_as_if_it_had_never_stopped(tmp_path):

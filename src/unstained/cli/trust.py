@@ -149,20 +149,21 @@ def drift_watch(
 
         if overwrite:
             begin_anew(out)
-        watcher = pipeline.watcher(load_model(model, device), out, pixel_size_um, ert)
+        watcher = pipeline.watcher(load_model(model, device), folder, out, pixel_size_um, ert)
         if watcher.detector is None:
             told.caution("the model's reference is too small to promise how rare false alarms are: none")
         judged = alarms = 0
         for image in follow(folder, once=once, idle_s=idle):
-            if image.name in watcher.done:
+            name = watcher.name(image)
+            if name in watcher.done:
                 continue
             try:
                 found = watcher.take(image)
             except BadInput as error:
-                told.caution(f"{image.name} is left out: {error}")
+                told.caution(f"{name} is left out: {error}")
                 continue
             judged += 1
-            told.say(f"{image.name} {found['verdict']}: {found['reason']}")
+            told.say(f"{name} {found['verdict']}: {found['reason']}")
             if found["alarm"]:
                 alarms += 1
                 _raise_alarm(told, found, on_alarm, webhook)

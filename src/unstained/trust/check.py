@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from unstained.errors import BadInput
-from unstained.prediction.plates import TRUST, VERDICTS
+from unstained.prediction.plates import VERDICTS
 from unstained.settings import Settings
 from unstained.trust.features import Vector
 from unstained.trust.mmd import permutation_test
@@ -35,7 +35,7 @@ class DriftCheck(Settings):
     p_value: float | None = None
     permutations: int | None = None
     drifted: bool | None = Field(None, description="p below .05; null = not tested")
-    harmful: bool = Field(False, description="more than half of the fields aren't trusted")
+    harmful: bool = Field(False, description="more than half of the fields are expected to be worse")
     moved: dict[str, float] = Field({}, description="feature → how far its median lies off, in deviations")
     verdicts: dict[str, int]
     says: str
@@ -45,11 +45,14 @@ def check_fields(
     name: str,
     trust: Trust,
     plain: Mapping[str, Vector],
+    verdicts: Sequence[str],
     *,
     permutations: int = 2000,
     seed: int = 0,
 ) -> DriftCheck:
     """Hold fields (`A01/2` → plain features) against a model's reference; whole wells are permuted.
+
+    `verdicts` are the fields' own, one word each.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def check_fields(
     fields = list(plain)
     features = np.stack([plain[field] for field in fields])
     wells = [field.split("/")[0] for field in fields]
-    verdicts = Counter(str(trust.judged(each)["verdict"]) for each in features)
+    numbers = Counter(verdicts)
     moved = _moved(trust, features)
     test = None
     if min(len(set(wells)), len(set(trust.reference.wells))) >= FEWEST_WELLS:
@@ -74,7 +77,7 @@ def check_fields(
             permutations,
         )
     drifted = None if test is None else test.p_value < ALPHA
-    harmful = 2 * verdicts[TRUST] < len(fields)
+    harmful = 2 * sum(trust.suffers(each) for each in features) > len(fields)
     return DriftCheck(
         model=name,
         fields=len(fields),
@@ -87,7 +90,7 @@ def check_fields(
         drifted=drifted,
         harmful=harmful,
         moved=moved,
-        verdicts={word: verdicts[word] for word in VERDICTS if verdicts[word]},
+        verdicts={word: numbers[word] for word in VERDICTS if numbers[word]},
         says=_said(drifted, harmful, list(moved)),
     )
 

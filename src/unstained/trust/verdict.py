@@ -9,7 +9,7 @@ from unstained.arrays import RawPlane
 from unstained.imaging.corruptions import KINDS
 from unstained.networks.bundle import ModelCard
 from unstained.prediction.engine import Prediction
-from unstained.prediction.plates import worse
+from unstained.prediction.plates import TRUST, worse
 from unstained.trust.drift import FEWEST_FIELDS, DriftDetector
 from unstained.trust.envelope import Envelope
 from unstained.trust.expected_quality import FEWEST_WELLS, Expected, ExpectedQuality
@@ -118,6 +118,10 @@ class Trust:
             severity=severity,
             is_beyond=limits is not None and not limits[0] <= strength <= limits[1],
         )
+
+    def suffers(self, plain: Vector) -> bool:
+        """Tell whether a field's prediction is expected to be worse than those of clean fields."""
+        return _by_share(self.findings(plain).share) != TRUST
 
     def promises(self) -> str:
         """Say in words what a user may rely on, and what this model can't tell."""

@@ -13,7 +13,6 @@ import numpy as np
 from unstained.arrays import RawPlane
 from unstained.errors import BadInput
 from unstained.plates.images import IMAGE_SUFFIXES, read_image
-from unstained.prediction.plates import TRUST
 from unstained.trust.drift import DriftDetector, DriftSettings, FeatureWatch, calibrate_drift, watch_features
 from unstained.trust.features import Vector
 from unstained.trust.reference import Reference
@@ -44,6 +43,11 @@ class Watcher:
     features: FeatureWatch | None = None
     seen: dict[str, Vector] = field(default_factory=dict)  # the newest fields' compressed features
     done: set[str] = field(default_factory=set)
+    folder: Path | None = None  # images are called by their place in it; None = by their file's name
+
+    def name(self, path: Path) -> str:
+        """Call an image by its place in the watched folder: wells have folders of their own, names repeat."""
+        return path.name if self.folder is None else path.relative_to(self.folder).as_posix()
 
     def resume(self) -> None:
         """Go on with what the folder holds of an earlier watch."""
@@ -65,19 +69,20 @@ class Watcher:
         plane, size_um = read_image(path)
         plain, verdict = self.measure(plane, size_um)
         point = self.trust.reference.compressed(plain)
-        self.seen[path.name] = point
+        name = self.name(path)
+        self.seen[name] = point
         for old in list(self.seen)[:-REMEMBERED]:
             del self.seen[old]
-        found = {"image": path.name, **verdict, "alarm": False, **self._alarm(point, verdict)}
+        found = {"image": name, **verdict, "alarm": False, **self._alarm(plain, point)}
         self.out.mkdir(parents=True, exist_ok=True)
         with (self.out / RECORD).open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(found, ensure_ascii=False) + "\n")
         if self.detector is not None:
             np.savez(self.out / STATE, **self.detector.state())  # type: ignore[arg-type]
-        self.done.add(path.name)
+        self.done.add(name)
         return found
 
-    def _alarm(self, point: Vector, verdict: dict[str, Any]) -> dict[str, Any]:
+    def _alarm(self, plain: Vector, point: Vector) -> dict[str, Any]:
         """Say what the detector makes of a field: of an alarm also whether it harms, and what moved."""
         if self.detector is None:
             return {}
@@ -85,8 +90,7 @@ class Watcher:
         told: dict[str, Any] = {"score": reading.score, "threshold": reading.threshold}
         if not reading.alarm:
             return told
-        harmful = verdict["verdict"] != TRUST
-        return {**told, "alarm": True, "harmful": harmful, "cause": self._cause()}
+        return {**told, "alarm": True, "harmful": self.trust.suffers(plain), "cause": self._cause()}
 
     def _cause(self) -> str:
         """Name what moved, and since which image."""
@@ -138,6 +142,11 @@ def follow(folder: Path, *, once: bool = False, idle_s: float | None = None) -> 
 
     if not folder.is_dir():
         raise BadInput(f"no folder at {folder}")
+    given: set[Path] = set()
+    if once:
+        for path in sorted(folder.rglob("*")):
+            yield from _whole(path, given, patience_s=0.0)
+        return
     arrived: queue.Queue[Path] = queue.Queue()
 
     class Arrivals(FileSystemEventHandler):
@@ -148,11 +157,10 @@ def follow(folder: Path, *, once: bool = False, idle_s: float | None = None) -> 
     observer.schedule(Arrivals(), str(folder), recursive=True)
     observer.start()
     try:
-        given: set[Path] = set()
         for path in sorted(folder.rglob("*")):
-            yield from _whole(path, given, patience_s=PATIENCE_S if not once else 0.0)
+            yield from _whole(path, given, patience_s=PATIENCE_S)
         last = time.monotonic()
-        while not once and (idle_s is None or time.monotonic() - last < idle_s):
+        while idle_s is None or time.monotonic() - last < idle_s:
             try:
                 path = arrived.get(timeout=POLL_S)
             except queue.Empty:
