@@ -10,13 +10,12 @@ from unstained.trust.drift import (
     DriftDetector,
     DriftSettings,
     _bootstrapped,
-    _level,
-    _streams,
     calibrate_drift,
     self_check,
-    watch_features,
 )
 from unstained.trust.mmd import gaussian_kernel, mmd2, without_diagonal
+from unstained.trust.moved import watch_features
+from unstained.trust.streams import draw_streams, level_passed
 
 
 def fields_of(rng, wells, each, correlation=0.0, features=6):
@@ -76,7 +75,7 @@ def test_bootstraps_have_the_mmd2_of_each_window_against_the_wells_that_are_left
     kernel = without_diagonal(gaussian_kernel(reference, reference, 5.0))
     windows = np.array([1, 3])
     found = _bootstrapped(kernel, members, windows, (7, np.random.default_rng(5)))
-    drawn = _streams(members, 6, 7, np.random.default_rng(5))
+    drawn = draw_streams(members, 6, 7, np.random.default_rng(5))
     for stream, time, index in np.ndindex(7, 6, 2):
         taken = drawn[stream][drawn[stream] >= 0]
         rest = np.delete(reference, taken, axis=0)
@@ -97,7 +96,7 @@ def test_batches_change_nothing(monkeypatch):
 
 def test_streams_take_whole_wells_in_order_of_their_fields_and_each_well_as_often():
     members = np.split(np.arange(20), [3, 4, 9, 14])
-    streams = _streams(members, 5, 4000, np.random.default_rng(2))
+    streams = draw_streams(members, 5, 4000, np.random.default_rng(2))
     for stream in streams[:200]:
         left = list(stream[stream >= 0])
         assert len(left) >= 5
@@ -113,7 +112,7 @@ def test_streams_take_whole_wells_in_order_of_their_fields_and_each_well_as_ofte
 def test_level_is_passed_with_the_hazard_that_was_asked_for():
     """Of a fair coin's runs, one in two passes at each step; exponential variables pass log 10 one in ten."""
     paths = np.random.default_rng(3).exponential(size=(4000, 30))
-    assert _level(np.maximum.accumulate(paths, axis=1), 0.1) == pytest.approx(np.log(10), abs=0.05)
+    assert level_passed(np.maximum.accumulate(paths, axis=1), 0.1) == pytest.approx(np.log(10), abs=0.05)
 
 
 def test_replaying_raises_the_alarms_of_updating():

@@ -22,9 +22,13 @@ class FakeReference:
     plain = np.random.default_rng(0).normal(size=(60, 3))
     wells = tuple(f"A{index // 3:02}" for index in range(60))
 
+    own_unusual = plain
+
     @staticmethod
     def compressed(plain):
         return np.asarray(plain)
+
+    unusual = compressed
 
 
 class FakeTrust:
@@ -41,7 +45,7 @@ def images(folder, levels):
         tifffile.imwrite(folder / f"i{number:03}.tif", np.full((8, 8), level, np.uint16))
 
 
-def watcher(out, levels_of=lambda plane: (float(plane[0, 0]) - 100) / 10):
+def watcher(out, levels_of=lambda plane: (float(plane[0, 0]) - 100) / 10, ert=64):
     """Make a watcher whose first feature is how far an image's level is off 100, the others chance."""
     rng = np.random.default_rng(5)
 
@@ -51,7 +55,9 @@ def watcher(out, levels_of=lambda plane: (float(plane[0, 0]) - 100) / 10):
         return plain, {"verdict": word, "reason": "as told"}
 
     reference = FakeReference()
-    known = calibrate_drift(reference.plain, reference.wells, DriftSettings(ert=64), np.random.default_rng(0))
+    known = calibrate_drift(
+        reference.plain, reference.wells, DriftSettings(ert=ert), np.random.default_rng(0)
+    )
     found = Watcher(measure, FakeTrust(), out, *detectors(reference, known, None))
     found.resume()
     return found
@@ -110,6 +116,18 @@ def test_begun_again_it_goes_on_as_if_it_had_never_stopped(tmp_path):
     assert [each["score"] for each in parts] == pytest.approx([each["score"] for each in whole])
     begin_anew(tmp_path / "b")
     assert watcher(tmp_path / "b").done == set()
+
+
+def test_begun_again_with_another_run_time_it_counts_by_that(tmp_path):
+    images(tmp_path / "in", [100, 101])
+    first = watcher(tmp_path / "out")
+    for path in follow(tmp_path / "in", once=True):
+        first.take(path)
+    assert watcher(tmp_path / "out").detector.state()["progress"][0] == 2
+    other = watcher(tmp_path / "out", ert=32)
+    assert other.detector.calibration.ert == 32
+    assert other.detector.state()["progress"][0] == 0
+    assert len(other.done) == 2, "images judged before stay judged"
 
 
 def test_without_a_reference_of_enough_fields_nothing_is_promised(tmp_path):

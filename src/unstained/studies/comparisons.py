@@ -251,5 +251,3 @@ def _best(rows: Sequence[Row], measure: str) -> str:
 
 def _said(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
-
-

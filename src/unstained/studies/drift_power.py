@@ -1,7 +1,7 @@
 """How soon and how surely drift is seen: by window, by run time, by corruption; and how often falsely."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,16 @@ from unstained.studies.study import Answer, Row
 from unstained.studies.workbench import Workbench, keep
 from unstained.trust.drift import Calibration, DriftSettings, calibrate_drift
 from unstained.trust.examples import UNCHANGED, Bench, Change, corrupted
-from unstained.trust.features import LIGHT_NAMES, RELIEF_NAMES, SEEN_NAMES, Vector, image_features
+from unstained.trust.features import (
+    LIGHT_NAMES,
+    RELIEF_NAMES,
+    SEEN_NAMES,
+    FieldFeatures,
+    Vector,
+    image_features,
+)
 from unstained.trust.mmd import permutation_test
+from unstained.trust.reference import Reference
 
 STAIN = "nuclei"
 WINDOWS = (2, 5, 10, 15, 20)
@@ -49,6 +57,8 @@ THESIS = tuple(
     )
 )
 
+IMAGE_NAMES = (*LIGHT_NAMES, *SEEN_NAMES, *RELIEF_NAMES)
+
 Spoilt = Mapping[tuple[str, int], Vector]
 """Corruption and severity → features of every field (field F); `("clean", 0)` among them."""
 
@@ -67,27 +77,19 @@ class Fields:
 
 @dataclass(frozen=True)
 class Draw:
-    """Two thirds of the wells as reference, the others to watch; features standardised by the reference."""
+    """Two thirds of the wells as reference, the others to watch."""
 
-    reference: Vector
-    wells: NDArray[np.str_]
+    reference: Reference
     others: tuple[NDArray[np.intp], ...]  # rows of each held-out well
-    compressed: Callable[[Vector], Vector]
 
     @classmethod
     def drawn(cls, fields: Fields, rng: np.random.Generator) -> "Draw":
         names = rng.permutation(np.unique(fields.wells))
         ours, theirs = np.split(names, [2 * len(names) // 3])
         inside = np.isin(fields.wells, ours)
-        centre = np.median(fields.clean[inside], axis=0)
-        spread = 1.4826 * np.median(np.abs(fields.clean[inside] - centre), axis=0) + 1e-6
-
-        def compressed(features: Vector) -> Vector:
-            drawn_in: Vector = np.arcsinh((features - centre) / spread)
-            return drawn_in
-
-        rows = tuple(np.flatnonzero(fields.wells == well) for well in theirs)
-        return cls(compressed(fields.clean[inside]), fields.wells[inside], rows, compressed)
+        found = [FieldFeatures(plain, np.zeros(0)) for plain in fields.clean[inside]]
+        reference = Reference.of(IMAGE_NAMES, fields.wells[inside].tolist(), found)
+        return cls(reference, tuple(np.flatnonzero(fields.wells == well) for well in theirs))
 
     def stream(self, length: int, rng: np.random.Generator) -> NDArray[np.intp]:
         """Draw rows of held-out fields, whole wells in random order, over and over to the length."""
@@ -99,7 +101,11 @@ class Draw:
 
 def drift_power(bench: Workbench) -> Answer:
     """Watch streams of clean and of spoilt fields; features of the image alone, no network is run."""
-    fields = features_of(bench)
+    return answered(features_of(bench))
+
+
+def answered(fields: Fields) -> Answer:
+    """Make tables and figures of fields whose features are known."""
     calibrated = _calibrations(fields)
     usual = ("defocus", USUAL_LEVEL)
     windows = [
@@ -134,11 +140,10 @@ def features_of(bench: Workbench) -> Fields:
     engine = Engine(model, quiet=True)
     regions = (*bench.split.train, *bench.split.validation, *bench.split.test)
     view = Bench.of(engine, bench.plate, regions[:: -(-len(regions) // 16)]).view
-    names = [*LIGHT_NAMES, *SEEN_NAMES, *RELIEF_NAMES]
     levels = [("clean", 0), *((name, level) for name in KINDS for level in _levels(name))]
     features = {}
     for kind, level in levels:
-        place = bench.place_for("drift-power", {"kind": kind, "level": level, "names": names})
+        place = bench.place_for("drift-power", {"kind": kind, "level": level, "names": IMAGE_NAMES})
         if not place.exists():
             bench.tell(f"measure {kind} {level}")
             change = Change.of(kind, level) if level else UNCHANGED
@@ -171,7 +176,7 @@ def _calibrations(fields: Fields) -> dict[tuple[tuple[int, ...], int], list[tupl
         for windows, ert in asked:
             settings = DriftSettings(ert=ert, windows=windows)
             rng = np.random.default_rng([number, ert])
-            detector = calibrate_drift(draw.reference, draw.wells, settings, rng)
+            detector = calibrate_drift(draw.reference.own_unusual, draw.reference.wells, settings, rng)
             found[windows, ert].append((draw, detector.calibration))
     return found
 
@@ -182,8 +187,8 @@ def _online(fields: Fields, calibrated: Sequence[tuple[Draw, Calibration]], chan
     for number, (draw, calibration) in enumerate(calibrated):
         rng = np.random.default_rng([7, number])
         rows = [draw.stream(LENGTH, rng) for _ in range(STREAMS)]
-        clean = _first_alarms(calibration, draw.compressed(fields.clean), rows)
-        spoilt = _first_alarms(calibration, draw.compressed(fields.features[change]), rows)
+        clean = _first_alarms(calibration, draw.reference.unusual(fields.clean), rows)
+        spoilt = _first_alarms(calibration, draw.reference.unusual(fields.features[change]), rows)
         areas.append(auc_of_run_lengths(clean, spoilt))
         delays.append(float(np.median(spoilt)))
         late.append(_after_burn_in(calibration, draw, fields, change, rng))
@@ -214,7 +219,7 @@ def _after_burn_in(
     calibration: Calibration, draw: Draw, fields: Fields, change: tuple[str, int], rng: np.random.Generator
 ) -> float:
     """Give the median delay of drift that begins after clean fields that raised no alarm."""
-    clean, spoilt = draw.compressed(fields.clean), draw.compressed(fields.features[change])
+    clean, spoilt = draw.reference.unusual(fields.clean), draw.reference.unusual(fields.features[change])
     delays = []
     for _ in range(STREAMS // 4):
         rows = draw.stream(LENGTH, rng)
@@ -257,14 +262,14 @@ def _test(draw: Draw, features: Vector, number: int, seed: Sequence[int]) -> flo
     chosen = [draw.others[index] for index in rng.permutation(len(draw.others))]
     rows = np.concatenate(chosen)[:number]
     well_of = np.concatenate([np.full(len(each), f"w{index}") for index, each in enumerate(chosen)])[:number]
-    ours = np.array([f"reference {well}" for well in draw.wells])
-    points = draw.compressed(features[rows])
-    return permutation_test(draw.reference, points, ours, well_of, rng, PERMUTATIONS).p_value
+    ours = np.array([f"reference {well}" for well in draw.reference.wells])
+    points = draw.reference.unusual(features[rows])
+    return permutation_test(draw.reference.own_unusual, points, ours, well_of, rng, PERMUTATIONS).p_value
 
 
 def benign_rows(fields: Fields, calibrated: Sequence[tuple[Draw, Calibration]]) -> list[Row]:
     """Watch clean wells of one kind only, the most and the least textured thirds: they should be no alarm."""
-    textured = fields.clean[:, len(LIGHT_NAMES) + SEEN_NAMES.index("percentile_95")]
+    textured = fields.clean[:, IMAGE_NAMES.index("percentile_95")]
     rows: list[Row] = []
     for name, low, high in (("few cells", 0.0, 1 / 3), ("many cells", 2 / 3, 1.0)):
         ends = np.quantile(textured, (low, high))
@@ -272,12 +277,10 @@ def benign_rows(fields: Fields, calibrated: Sequence[tuple[Draw, Calibration]]) 
         rates = []
         for number, (draw, calibration) in enumerate(calibrated):
             kept = tuple(well[inside[well]] for well in draw.others)
-            part = Draw(
-                draw.reference, draw.wells, tuple(each for each in kept if len(each)), draw.compressed
-            )
+            part = Draw(draw.reference, tuple(each for each in kept if len(each)))
             rng = np.random.default_rng([11, number])
             streams = [part.stream(LENGTH, rng) for _ in range(STREAMS // 4)]
-            runs = _first_alarms(calibration, draw.compressed(fields.clean), streams)
+            runs = _first_alarms(calibration, draw.reference.unusual(fields.clean), streams)
             alarms = int(np.sum(runs <= LENGTH))
             rates.append(alarms * calibration.ert / float(np.minimum(runs, LENGTH).sum()))
         rows.append({"fields": name, "alarms_over_nominal": round(float(np.mean(rates)), 2),
@@ -323,7 +326,7 @@ def _run_lengths(fields: Fields, calibrated: Sequence[tuple[Draw, Calibration]])
         for number, (draw, calibration) in enumerate(calibrated):
             rng = np.random.default_rng([13, number])
             streams = [draw.stream(LENGTH, rng) for _ in range(STREAMS // 4)]
-            runs.append(_first_alarms(calibration, draw.compressed(fields.features[change]), streams))
+            runs.append(_first_alarms(calibration, draw.reference.unusual(fields.features[change]), streams))
         all_runs = np.concatenate(runs)
         axes.step(at, [np.mean(all_runs > field) for field in at], where="post", label=name, color=colour)
     law = (1 - 1 / calibrated[0][1].ert) ** at

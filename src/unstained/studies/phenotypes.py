@@ -131,4 +131,3 @@ def _findings(across: Sequence[Row], closing: Sequence[Row]) -> list[str]:
             f" batch norm re-estimated without stains gives {none['pcc']:.3f}."
         )
     return sentences
-

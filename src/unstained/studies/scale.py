@@ -144,4 +144,3 @@ def seen_larger(plane: RawPlane, factor: float) -> Plane:
     flat = np.asarray(plane, dtype=np.float32)
     larger = rescale(flat, factor, order=3, anti_aliasing=factor < 1, preserve_range=True)
     return np.asarray(larger, dtype=np.float32)
-

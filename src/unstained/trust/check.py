@@ -69,8 +69,8 @@ def check_fields(
     test = None
     if min(len(set(wells)), len(set(trust.reference.wells))) >= FEWEST_WELLS:
         test = permutation_test(
-            trust.reference.compressed(trust.reference.plain),
-            trust.reference.compressed(features),
+            trust.reference.own_unusual,
+            trust.reference.unusual(features),
             [f"reference {well}" for well in trust.reference.wells],
             wells,
             np.random.default_rng(seed),

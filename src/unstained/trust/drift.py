@@ -1,4 +1,4 @@
-"""Watch fields as they come: an alarm where they are no longer like the reference, and what moved since when.
+"""Watch fields as they come: an alarm where they are no longer like the reference.
 
 The method is online MMD (Cobb, Van Looveren & Klaise 2022, arXiv 2108.00883) with two changes. The unit is
 a field, one vector each, and bootstrapped streams keep the fields of a well together: they are alike, and
@@ -31,16 +31,19 @@ from unstained.trust.mmd import (
     window_statistics,
     without_diagonal,
 )
+from unstained.trust.streams import (
+    STREAMS_PER_FIELD,
+    clean_reference,
+    draw_streams,
+    level_passed,
+    longest_stream,
+    members_of,
+)
 
-FEWEST_FIELDS = 50
-FEWEST_WELLS = 9
-STREAMS_PER_FIELD = 100
 FEWEST_STREAMS_PER_FIELD = 10
-"""Bootstrapped streams for each field of the expected run time: as Cobb et al. advise, and the least."""
+"""Bootstrapped streams for each field of the expected run time, at least."""
 ORDERS = 50
 """Orders of wells in which held-out fields are watched."""
-CUSUM_SLACK = 0.5
-"""Deviations of a feature that don't add up: half of the shift that is found soonest (Page 1954)."""
 REPLAYED_AT_ONCE = 64
 
 
@@ -89,15 +92,6 @@ class SelfCheck(NamedTuple):
     alarms: float
 
 
-class Moved(NamedTuple):
-    """A feature that is no longer where the reference has it."""
-
-    name: str
-    sign: int  # +1 up, −1 down
-    size: float  # mean shift since then, in deviations of the reference
-    since: int  # first field of the stream that belongs to it, counted from 0
-
-
 @dataclass(frozen=True, eq=False)
 class Calibration:
     """All that decides on an alarm."""
@@ -112,6 +106,12 @@ class Calibration:
     thresholds: Array  # for the 1st, 2nd, … field since the start; the last one stays
     ert: int
     burn_in: int
+
+    def is_that_of(self, other: "Calibration") -> bool:
+        """Say whether two detectors promise the same by the same reference."""
+        return (self.ert, self.burn_in) == (other.ert, other.burn_in) and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in ("windows", "reference")
+        )
 
     def scores(self, stream: Array) -> Array:
         """Score every window that ends at each field of `stream` (M F), as (M windows); −∞ where not full."""
@@ -271,7 +271,7 @@ def calibrate_drift(
         No run time can be promised: wells aren't known, there are fewer than 50 fields or 9 wells, or no
         window fits. Or values are NaN, infinite or constant.
     """
-    reference, wells, members = _clean_reference(reference, groups)
+    reference, wells, members = clean_reference(reference, groups)
     windows = _fitting(settings.windows, members)
     scale = median_squared_distance(reference)
     kernel = without_diagonal(gaussian_kernel(reference, reference, scale))
@@ -318,7 +318,7 @@ def self_check(
         raise BadInput(
             f"held-out wells are in the reference: {listed(shared)}; if they are others, add the plate's name"
         )
-    members = _members(wells)
+    members = members_of(wells)
     watched = alarms = 0
     for _ in range(orders):
         order = [members[number] for number in rng.permutation(len(members))]
@@ -359,36 +359,9 @@ def _alarms(known: Calibration, scores: Array, starts: Indices) -> tuple[list[in
     return found, watched
 
 
-def _clean_reference(
-    reference: Array, groups: Groups | None
-) -> tuple[Array, NDArray[np.str_], list[Indices]]:
-    """Check that a run time can be promised; gives the reference, its wells, and the fields of each."""
-    reference = checked_features(reference, "the reference")
-    wells = checked_groups(groups, len(reference), "the reference")
-    members = _members(wells)
-    if len(reference) < FEWEST_FIELDS or len(members) < FEWEST_WELLS:
-        raise BadInput(
-            f"the reference has {len(reference)} fields of {len(members)} wells; an expected run time needs"
-            f" at least {FEWEST_FIELDS} of {FEWEST_WELLS}"
-        )
-    return reference, wells, members
-
-
-def _members(wells: NDArray[np.str_]) -> list[Indices]:
-    """Give the fields of each well, in the order in which they stand."""
-    numbers = np.unique(wells, return_inverse=True)[1]
-    return np.split(np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))[:-1])
-
-
-def _longest_stream(members: list[Indices]) -> int:
-    """Give the length of streams whose wells, the last one in full, leave half of the reference."""
-    sizes = [len(each) for each in members]
-    return sum(sizes) // 2 - max(sizes) + 1
-
-
 def _fitting(windows: Sequence[int], members: list[Indices]) -> Indices:
     """Keep the windows for which the reference has streams of twice their length."""
-    most = max(0, _longest_stream(members) // 2)
+    most = max(0, longest_stream(members) // 2)
     fitting = np.array([width for width in windows if width <= most], dtype=np.intp)
     if not len(fitting):
         raise BadInput(
@@ -396,22 +369,6 @@ def _fitting(windows: Sequence[int], members: list[Indices]) -> Indices:
             f" {max(map(len, members))} fields); the shortest asked for is {windows[0]}"
         )
     return fitting
-
-
-def _streams(members: list[Indices], length: int, rows: int, rng: np.random.Generator) -> Indices:
-    """Draw streams of at least `length` fields (rows fields): whole wells in random order; −1 pads."""
-    sizes = np.array([len(each) for each in members])
-    padded = np.full((len(members), sizes.max()), -1)
-    for well, each in enumerate(members):
-        padded[well, : len(each)] = each
-    order = rng.permuted(np.broadcast_to(np.arange(len(members)), (rows, len(members))), axis=1)
-    needed = np.cumsum(sizes[order], axis=1) - sizes[order] < length
-    most = int(needed.sum(axis=1).max())
-    taken = np.where(needed[:, :most, None], padded[order[:, :most]], -1).reshape(rows, -1)
-    if sizes.min() == sizes.max():
-        return taken
-    front = np.argsort(taken < 0, axis=1, kind="stable")  # close the gaps between wells
-    return np.take_along_axis(taken, front[:, : int((taken >= 0).sum(axis=1).max())], axis=1)
 
 
 def _bootstrapped(
@@ -427,7 +384,7 @@ def _bootstrapped(
     batch = max(1, BATCH_VALUES // (4 * (length + max(map(len, members))) ** 2))
     found = np.empty((bootstraps, length, len(windows)))
     for first in range(0, bootstraps, batch):
-        taken = _streams(members, length, min(batch, bootstraps - first), rng)
+        taken = draw_streams(members, length, min(batch, bootstraps - first), rng)
         block = padded[taken[:, :, None], taken[:, None, :]]
         left = rows - np.count_nonzero(taken >= 0, axis=1)
         of_taken = block.sum(axis=1)
@@ -447,104 +404,5 @@ def _thresholds(scan: Array, longest: int, hazard: float) -> Array:
         if np.isfinite(now[0]):  # the shortest window is full
             levels[field] = np.quantile(now, 1 - hazard)
             scan = scan[now <= levels[field]]
-    levels[-1] = _level(np.maximum.accumulate(scan[:, longest:], axis=1), hazard)
+    levels[-1] = level_passed(np.maximum.accumulate(scan[:, longest:], axis=1), hazard)
     return levels
-
-
-def _level(highest: Array, hazard: float) -> float:
-    """Find the level that paths pass with `hazard` at a step, by their highest value so far (path T)."""
-    low, high = float(highest[:, 0].min()), float(highest[:, -1].max())
-    for _ in range(50):
-        middle = (low + high) / 2
-        passed = highest > middle
-        alarms = np.count_nonzero(passed[:, -1])
-        at_risk = passed.size - np.count_nonzero(passed) + alarms
-        low, high = (middle, high) if alarms > hazard * at_risk else (low, middle)
-    return high
-
-
-class FeatureWatch(NamedTuple):
-    """What tells which features moved: their place in the reference, and how far chance carries a CUSUM."""
-
-    names: tuple[str, ...]
-    means: Array  # (F)
-    deviations: Array  # (F)
-    thresholds: Array  # (F), in deviations
-
-    def moved(self, stream: Array) -> list[Moved]:
-        """Name the features of `stream` (M F) that moved, those that moved furthest first.
-
-        `since` is the first field after the CUSUM's last zero before it passed its threshold.
-
-        Raises
-        ------
-        BadInput
-            Values are NaN or infinite, or the stream has other features than the reference.
-        """
-        stream = checked_features(stream, "the stream")
-        same_length(self.means, stream)
-        z = (stream - self.means) / self.deviations  # (M F)
-        found = []
-        for index, name in enumerate(self.names):
-            for sign in (1, -1):
-                excursion = _excursion(_cusum(sign * z[:, index]), self.thresholds[index])
-                if excursion is not None:
-                    size = float(sign * z[slice(*excursion), index].mean())
-                    found.append(Moved(name, sign, size, excursion[0]))
-        return sorted(found, key=lambda each: -each.size)
-
-
-def watch_features(
-    reference: Array, groups: Groups | None, names: Sequence[str], ert: int, rng: np.random.Generator
-) -> FeatureWatch:
-    """Calibrate a two-sided CUSUM (Page 1954) for each feature of clean fields (N F) and their wells.
-
-    Streams of whole wells that take half of the reference are standardised by the rest. Each feature's
-    threshold lets a share of 1/(`ert` F) pass at a field, so that all F together hold `ert` (Bonferroni).
-
-    Raises
-    ------
-    BadInput
-        As `calibrate_drift`; or there is not one name for each feature, or a feature is constant.
-    """
-    reference, _, members = _clean_reference(reference, groups)
-    rows, features = reference.shape
-    if len(names) != features:
-        raise BadInput(f"{len(names)} names were given for {features} features")
-    if ert < 2:
-        raise BadInput(f"an expected run time must be at least 2 fields, not {ert}")
-    means, deviations = reference.mean(axis=0), reference.std(axis=0)
-    constant = [name for name, each in zip(names, np.ptp(reference, axis=0), strict=True) if each == 0]
-    if constant:
-        raise BadInput(f"features are constant in the reference, leave them out: {listed(constant)}")
-    length = _longest_stream(members)
-    if length < 1:
-        raise BadInput("one well holds most of the reference; a CUSUM needs others to compare it with")
-    taken = _streams(members, length, -(-STREAMS_PER_FIELD * ert * features // length), rng)
-    left = rows - np.count_nonzero(taken >= 0, axis=1)
-    thresholds = np.empty(features)
-    for index, column in enumerate(((reference - means) / deviations).T):
-        of_taken = np.append(column, 0)[taken]  # (stream T), 0 where −1 pads
-        z = of_taken[:, :length] + (of_taken.sum(axis=1) / left)[:, None]  # all add up to 0
-        highest = np.maximum.accumulate(np.maximum(_cusum(z), _cusum(-z)), axis=1)
-        thresholds[index] = _level(highest, 1 / (ert * features))
-    return FeatureWatch(tuple(names), means, deviations, thresholds)
-
-
-def _cusum(z: Array) -> Array:
-    """Add up what lies above the slack, never below 0, along the last axis (… T)."""
-    path = np.empty_like(z)
-    total = np.zeros(z.shape[:-1])
-    for field in range(z.shape[-1]):
-        total = np.maximum(0, total + z[..., field] - CUSUM_SLACK)
-        path[..., field] = total
-    return path
-
-
-def _excursion(path: Array, threshold: float) -> tuple[int, int] | None:
-    """Find where a CUSUM (T) first passes its threshold, from its last zero before to the next one."""
-    passed = np.flatnonzero(path > threshold)
-    if not len(passed):
-        return None
-    zeros = np.concatenate([[-1], np.flatnonzero(path == 0), [len(path)]])
-    return int(zeros[zeros < passed[0]][-1]) + 1, int(zeros[zeros > passed[0]][0])

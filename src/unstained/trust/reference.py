@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,33 @@ LEAST_SPREAD = 0.02
 
 NORMAL_MAD = 1.4826
 """Times the median absolute deviation is the standard deviation of a normal distribution."""
+
+USUAL_SHARE = 0.975
+"""So much of what clean fields vary by, in its largest directions, is left out where drift is watched for."""
+
+SHRINKAGE = 0.1
+"""Of clean fields' covariance towards one variance for all: few fields tell little of small variances."""
+
+
+class Whitening(NamedTuple):
+    """A linear map of points (… F), of which the directions that vary most are left out."""
+
+    centre: Vector  # (F)
+    axes: Vector  # (F F), symmetric, so that one found of slightly other points is nearly the same
+
+    @classmethod
+    def of(cls, points: Vector, left_out: int) -> "Whitening":
+        """Take points (N F), N > 1, and the number of directions to leave out."""
+        covariance = np.cov(points.T, ddof=1) * (1 - SHRINKAGE)
+        covariance += np.eye(len(covariance)) * np.trace(covariance) / len(covariance) * SHRINKAGE
+        variances, axes = np.linalg.eigh(covariance)  # rising
+        kept = len(variances) - left_out
+        return cls(points.mean(axis=0), axes[:, :kept] / np.sqrt(variances[:kept]) @ axes[:, :kept].T)
+
+    def __call__(self, points: Vector) -> Vector:
+        """Map points (… F)."""
+        white: Vector = (points - self.centre) @ self.axes
+        return white
 
 
 @dataclass(frozen=True)
@@ -33,10 +61,11 @@ class Reference:
         names: Sequence[str],
         fields: Sequence[str],
         found: Sequence[FieldFeatures],
-        further: Vector,
+        further: Vector | None = None,
     ) -> "Reference":
         """Take clean fields; corrupted ones, `further` (N feature), say how much a feature can vary."""
         plain = np.stack([each.plain for each in found])
+        further = plain if further is None else further
         centre = np.median(plain, axis=0)
         deviation = NORMAL_MAD * np.median(np.abs(plain - centre), axis=0)
         reach = np.ptp(np.percentile(np.vstack([plain, further]), (5, 95), axis=0), axis=0)
@@ -63,6 +92,40 @@ class Reference:
         """Say how far fields (… feature) lie off the clean ones: the root mean square, drawn in."""
         far: Vector = np.sqrt(np.mean(self.compressed(plain) ** 2, axis=-1))
         return far
+
+    def unusual(self, plain: Vector) -> Vector:
+        """Give what fields (… feature) have that clean ones don't vary by, (… feature), whitened.
+
+        Clean fields differ most in what doesn't matter, such as how many cells they show: the directions
+        that hold 97.5 % of their variance, half of all at most, are left out; what remains is measured in
+        deviations.
+        """
+        return self._whitening(self.compressed(plain))
+
+    @cached_property
+    def own_unusual(self) -> Vector:
+        """Give the same of the reference's own fields (N feature), each well as all others see it.
+
+        So they lie as new clean fields will; by a map that they had a part in, they would lie closer. It
+        takes three wells.
+        """
+        points, wells = self.compressed(self.plain), np.array(self.wells)
+        found = np.empty_like(points)
+        for well in set(self.wells):
+            inside = wells == well
+            found[inside] = Whitening.of(points[~inside], self._left_out)(points[inside])
+        return found
+
+    @cached_property
+    def _whitening(self) -> Whitening:
+        return Whitening.of(self.compressed(self.plain), self._left_out)
+
+    @cached_property
+    def _left_out(self) -> int:
+        """Count the directions that hold so much of the variance; never more than half of all."""
+        variances = np.linalg.eigvalsh(np.cov(self.compressed(self.plain).T))[::-1]
+        shares = np.cumsum(variances) / max(float(variances.sum()), 1e-12)
+        return min(int(np.searchsorted(shares, USUAL_SHARE)) + 1, len(shares) // 2)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give all that it is, for `reference.npz`."""

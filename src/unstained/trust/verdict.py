@@ -10,12 +10,13 @@ from unstained.imaging.corruptions import KINDS
 from unstained.networks.bundle import ModelCard
 from unstained.prediction.engine import Prediction
 from unstained.prediction.plates import TRUST, worse
-from unstained.trust.drift import FEWEST_FIELDS, DriftDetector
+from unstained.trust.drift import DriftDetector
 from unstained.trust.envelope import Envelope
 from unstained.trust.expected_quality import FEWEST_WELLS, Expected, ExpectedQuality
 from unstained.trust.features import Vector, field_features
 from unstained.trust.forest import Forest
 from unstained.trust.reference import Reference
+from unstained.trust.streams import FEWEST_FIELDS
 
 TRUSTED, USABLE = 0.9, 0.7
 """Shares of the clean fields' PCC: a field is trusted down to the first, and refused below the second."""

@@ -13,8 +13,9 @@ import numpy as np
 from unstained.arrays import RawPlane
 from unstained.errors import BadInput
 from unstained.plates.images import IMAGE_SUFFIXES, read_image
-from unstained.trust.drift import DriftDetector, DriftSettings, FeatureWatch, calibrate_drift, watch_features
+from unstained.trust.drift import DriftDetector, DriftSettings, calibrate_drift
 from unstained.trust.features import Vector
+from unstained.trust.moved import FeatureWatch, watch_features
 from unstained.trust.reference import Reference
 from unstained.trust.verdict import Trust, in_words
 
@@ -50,13 +51,18 @@ class Watcher:
         return path.name if self.folder is None else path.relative_to(self.folder).as_posix()
 
     def resume(self) -> None:
-        """Go on with what the folder holds of an earlier watch."""
+        """Go on with what the folder holds of an earlier watch.
+
+        Where the detector is another by now, by its run time or its reference, its window starts anew.
+        """
         if (self.out / RECORD).exists():
             for line in (self.out / RECORD).read_text(encoding="utf-8").splitlines():
                 self.done.add(str(json.loads(line)["image"]))
         if self.detector is not None and (self.out / STATE).exists():
             with np.load(self.out / STATE, allow_pickle=False) as state:
-                self.detector = DriftDetector.restored({name: state[name] for name in state.files})
+                earlier = DriftDetector.restored({name: state[name] for name in state.files})
+            if earlier.calibration.is_that_of(self.detector.calibration):
+                self.detector = earlier
 
     def take(self, path: Path) -> dict[str, Any]:
         """Judge one image, and say whether images drift; written down before it is given back.
@@ -68,12 +74,11 @@ class Watcher:
         """
         plane, size_um = read_image(path)
         plain, verdict = self.measure(plane, size_um)
-        point = self.trust.reference.compressed(plain)
         name = self.name(path)
-        self.seen[name] = point
+        self.seen[name] = self.trust.reference.compressed(plain)
         for old in list(self.seen)[:-REMEMBERED]:
             del self.seen[old]
-        found = {"image": name, **verdict, "alarm": False, **self._alarm(plain, point)}
+        found = {"image": name, **verdict, "alarm": False, **self._alarm(plain)}
         self.out.mkdir(parents=True, exist_ok=True)
         with (self.out / RECORD).open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(found, ensure_ascii=False) + "\n")
@@ -82,11 +87,11 @@ class Watcher:
         self.done.add(name)
         return found
 
-    def _alarm(self, plain: Vector, point: Vector) -> dict[str, Any]:
+    def _alarm(self, plain: Vector) -> dict[str, Any]:
         """Say what the detector makes of a field: of an alarm also whether it harms, and what moved."""
         if self.detector is None:
             return {}
-        reading = self.detector.update(point)
+        reading = self.detector.update(self.trust.reference.unusual(plain))
         told: dict[str, Any] = {"score": reading.score, "threshold": reading.threshold}
         if not reading.alarm:
             return told
@@ -114,7 +119,7 @@ def detectors(
         return None, None
     points, rng = reference.compressed(reference.plain), np.random.default_rng(0)
     if ert is not None:
-        known = calibrate_drift(points, reference.wells, DriftSettings(ert=ert), rng)
+        known = calibrate_drift(reference.own_unusual, reference.wells, DriftSettings(ert=ert), rng)
     varying = np.flatnonzero(np.ptp(points, axis=0) > 0)
     names = [reference.names[index] for index in varying]
     return known, watch_features(points[:, varying], reference.wells, names, known.calibration.ert, rng)
