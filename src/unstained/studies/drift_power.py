@@ -182,8 +182,11 @@ def _calibrations(fields: Fields) -> dict[tuple[tuple[int, ...], int], list[tupl
 
 
 def _online(fields: Fields, calibrated: Sequence[tuple[Draw, Calibration]], change: tuple[str, int]) -> Row:
-    """Watch clean and spoilt streams; figures are means over draws, spreads their standard deviations."""
-    areas, delays, late, achieved = [], [], [], []
+    """Watch clean and spoilt streams; figures are means over draws.
+
+    The achieved run time is that of all draws together: fields watched ÷ alarms.
+    """
+    areas, delays, late, watched, alarms = [], [], [], [], []
     for number, (draw, calibration) in enumerate(calibrated):
         rng = np.random.default_rng([7, number])
         rows = [draw.stream(LENGTH, rng) for _ in range(STREAMS)]
@@ -192,15 +195,19 @@ def _online(fields: Fields, calibrated: Sequence[tuple[Draw, Calibration]], chan
         areas.append(auc_of_run_lengths(clean, spoilt))
         delays.append(float(np.median(spoilt)))
         late.append(_after_burn_in(calibration, draw, fields, change, rng))
-        alarms = int(np.sum(clean <= LENGTH))
-        achieved.append(float(np.minimum(clean, LENGTH).sum()) / max(alarms, 1))
+        watched.append(float(np.minimum(clean, LENGTH).sum()))
+        alarms.append(int(np.sum(clean <= LENGTH)))
+    promised = calibrated[0][1].ert
+    each = np.array(watched) / np.maximum(alarms, 1) / promised
+    low, high = np.percentile(each, (5, 95))
     return {
         "delay": round(float(np.mean(delays)), 2),
-        "delay_after_burn_in": round(float(np.mean(late)), 2),
+        "delay_after_burn_in": round(float(np.nanmean(late)), 2),
         "auc": round(float(np.mean(areas)), 4),
         "auc_spread": round(float(np.std(areas)), 4),
-        "ert_over_promised": round(float(np.mean(achieved)) / calibrated[0][1].ert, 3),
-        "ert_spread": round(float(np.std(achieved)) / calibrated[0][1].ert, 3),
+        "ert_over_promised": round(sum(watched) / max(sum(alarms), 1) / promised, 3),
+        "ert_of_draws_5": round(float(low), 3),
+        "ert_of_draws_95": round(float(high), 3),
     }
 
 
@@ -307,8 +314,8 @@ def _findings(
         f"share of the ceiling by ERT: {shares} (goal ≥ 98 %).",
         f"physical defocus, AUC at levels 2, 3, 4: {levels[2]:.3f}, {levels[3]:.3f}, {levels[4]:.3f}"
         " (goal .95, .98, .985).",
-        f"achieved over promised run time {scan['ert_over_promised']:.2f} ± {scan['ert_spread']:.2f}"
-        " over draws (goal .85–1.15).",
+        f"achieved over promised run time, all draws together {scan['ert_over_promised']:.2f}; of one draw"
+        f" {scan['ert_of_draws_5']:.2f} to {scan['ert_of_draws_95']:.2f} (5–95 %; goal .85–1.15).",
         f"offline test of 20 clean fields: false alarms {alarms:.1%} (nominal 5 %).",
         "benign shifts, alarms over nominal: "
         + ", ".join(f"{row['fields']} {row['alarms_over_nominal']:g}" for row in benign)

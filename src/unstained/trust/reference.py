@@ -19,7 +19,7 @@ NORMAL_MAD = 1.4826
 USUAL_SHARE = 0.975
 """So much of what clean fields vary by, in its largest directions, is left out where drift is watched for."""
 
-SHRINKAGE = 0.1
+SHRINKAGE = 0.3
 """Of clean fields' covariance towards one variance for all: few fields tell little of small variances."""
 
 
