@@ -13,10 +13,12 @@ DOCS = Path(__file__).resolve().parent
 PAGE, PICTURES = DOCS / "studies.md", DOCS / "pictures" / "studies"
 SHOWN = {
     "downstream": ("table-4",), "gfp": ("table-3",), "scale": ("table-2",),
-    "losses": ("golgi-pictures", "nuclei-spectrum"), "recipes": ("optimiser", "data"),
+    "losses": ("golgi-pictures", "nuclei-spectrum"),
+    "recipes": ("initial-weights", "regularisation", "augmentation", "optimiser", "data"),
     "phenotypes": ("closing",), "background": ("steps",), "tiling": ("pictures",), "split": ("split",),
     "composites": ("pictures",), "stability": ("defocus", "pictures"), "harm": ("expected-and-true",),
-    "drift-power": ("run-lengths",), "embeddings": (),
+    "drift-power": ("run-lengths", "offline"),
+    "embeddings": ("map", "severities", "autoencoder-course", "autoencoder-samples", "autoencoder-epochs"),
 }  # fmt: skip
 """Which pictures the page shows; the others are drawn by the same command."""
 
