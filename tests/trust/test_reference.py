@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from unstained.errors import BadInput
 from unstained.trust.features import FieldFeatures
 from unstained.trust.reference import Reference
 
@@ -55,3 +56,8 @@ def test_a_reference_read_again_sees_the_same():
     new = clean(5, 5)[0]
     np.testing.assert_allclose(again.unusual(new), reference.unusual(new), atol=1e-3)
     np.testing.assert_allclose(again.own_unusual, reference.own_unusual, atol=1e-3)
+
+
+def test_two_wells_tell_nothing_unusual():
+    with pytest.raises(BadInput, match="4 fields of 2 wells"):
+        _ = reference_of(clean(2, 6)[0]).own_unusual

@@ -25,6 +25,7 @@ from unstained.trust.features import (
 )
 from unstained.trust.mmd import permutation_test
 from unstained.trust.reference import Reference
+from unstained.trust.streams import clean_reference
 
 STAIN = "nuclei"
 WINDOWS = (2, 5, 10, 15, 20)
@@ -106,6 +107,7 @@ def drift_power(bench: Workbench) -> Answer:
 
 def answered(fields: Fields) -> Answer:
     """Make tables and figures of fields whose features are known."""
+    clean_reference(fields.clean, fields.wells)  # refuses what promises nothing
     calibrated = _calibrations(fields)
     usual = ("defocus", USUAL_LEVEL)
     windows = [

@@ -33,7 +33,6 @@ from unstained.trust.expected_quality import COUNT_ERRORS_TO, ExpectedQuality
 from unstained.trust.features import Vector, feature_names
 from unstained.trust.forest import Forest
 from unstained.trust.reference import Reference
-from unstained.trust.streams import FEWEST_WELLS
 from unstained.trust.verdict import FEWEST_TRIED, Trust
 
 REFERENCE, QUALITY, ENVELOPE = "reference.npz", "quality.npz", "envelope.json"
@@ -126,8 +125,6 @@ def learnt(model: Model, examples: Sequence[Example], clean: Sequence[Example]) 
 
 def _detector(reference: Reference) -> DriftDetector | None:
     """Calibrate what watches fields as they come; None where there are too few to promise anything."""
-    if len(set(reference.wells)) < FEWEST_WELLS:
-        return None
     rng = np.random.default_rng(0)
     try:
         return calibrate_drift(reference.own_unusual, reference.wells, DriftSettings(), rng)

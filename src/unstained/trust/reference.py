@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from unstained.errors import BadInput
 from unstained.trust.features import FieldFeatures, Vector
 
 LEAST_SPREAD = 0.02
@@ -18,6 +19,8 @@ NORMAL_MAD = 1.4826
 
 USUAL_SHARE = 0.975
 """So much of what clean fields vary by, in its largest directions, is left out where drift is watched for."""
+
+FEWEST_WELLS = 3
 
 SHRINKAGE = 0.3
 """Of clean fields' covariance towards one variance for all: few fields tell little of small variances."""
@@ -106,9 +109,18 @@ class Reference:
     def own_unusual(self) -> Vector:
         """Give the same of the reference's own fields (N feature), each well as all others see it.
 
-        So they lie as new clean fields will; by a map that they had a part in, they would lie closer. It
-        takes three wells.
+        So they lie as new clean fields will; by a map that they had a part in, they would lie closer.
+
+        Raises
+        ------
+        BadInput
+            There are fewer than three wells.
         """
+        if len(set(self.wells)) < FEWEST_WELLS:
+            raise BadInput(
+                f"the reference has {len(self.fields)} fields of {len(set(self.wells))} wells; to say what is"
+                f" unusual among them takes {FEWEST_WELLS} wells"
+            )
         points, wells = self.compressed(self.plain), np.array(self.wells)
         found = np.empty_like(points)
         for well in set(self.wells):
