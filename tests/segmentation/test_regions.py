@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter, label
+from skimage.segmentation import watershed
 
+from unstained.segmentation.distances import inner_distance
 from unstained.segmentation.regions import (
     drop_small_objects,
     ellipse_fill,
     extend,
     fill_holes,
-    inner_distance,
+    flood,
     join_convex,
     keep_labels,
     largest_pieces,
@@ -119,3 +122,22 @@ def test_quantiles_by_label_are_those_of_the_pixels():
     assert found[0] == 0
     for number in range(1, labels.max() + 1):
         assert found[number] == np.quantile(plane[labels == number], 0.5, method="lower")
+
+
+def test_quantiles_know_negative_values():
+    labels = np.array([[1, 1, 1, 2, 2, 2]], np.int32)
+    plane = np.array([[-3, -0.5, 2, -7, -9, -8]], np.float32)
+    np.testing.assert_array_equal(quantile_by_label(labels, plane, 0.5), [0, -0.5, -8])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_flooding_parts_with_several_seeds_alone_is_the_watershed_of_all(seed):
+    rng = np.random.default_rng(seed)
+    height = gaussian_filter(rng.random((90, 110)), 2).astype(np.float32)
+    inside = gaussian_filter(rng.random((90, 110)), 1.5) > 0.53
+    seeds = label(rng.random((90, 110)) > 0.98)[0].astype(np.int32)
+    found = flood(height, seeds, inside)
+    np.testing.assert_array_equal(found, watershed(-height, seeds, mask=inside))
+    parts, count = label(inside)
+    kinds = [len(np.unique(seeds[(parts == part) & (seeds > 0)])) for part in range(1, count + 1)]
+    assert {0, 1} < set(kinds)  # parts without seed, with one, and with several

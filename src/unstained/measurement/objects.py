@@ -4,15 +4,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from skimage.measure import regionprops_table
 
 from unstained.arrays import Labels, Plane
 from unstained.errors import BadInput
+from unstained.measurement.shapes import Properties, object_properties
 from unstained.segmentation.background import local_mean
 from unstained.segmentation.regions import at_edge
-
-Properties = dict[str, np.ndarray]
-"""What `regionprops_table` gives, in px and camera units: one array (objects,) per property."""
 
 
 def _y(found: Properties, size: float) -> np.ndarray:
@@ -49,18 +46,6 @@ MEASURES: dict[str, Callable[[Properties, float], np.ndarray]] = {
 }
 """Column name → function of the properties (px, camera units) and pixel size; a new column is one line."""
 
-PROPERTIES = (
-    "label",
-    "centroid",
-    "area",
-    "equivalent_diameter_area",
-    "perimeter",
-    "eccentricity",
-    "solidity",
-    "intensity_mean",
-    "intensity_max",
-)
-
 
 def measure_objects(
     labels: Labels,
@@ -89,7 +74,7 @@ def measure_objects(
         raise BadInput(f"labels {labels.shape} and plane {plane.shape} differ; take both from one field")
     if not labels.any():
         return empty_table(pixel_size_um).assign(**{name: np.empty(0) for name in features})
-    found = regionprops_table(labels, plane.astype(np.float64), properties=PROPERTIES)
+    found = object_properties(labels, plane)
     names = object_columns(pixel_size_um)
     size = 1.0 if pixel_size_um is None else pixel_size_um
     columns = {name: measure(found, size) for name, measure in zip(names, MEASURES.values(), strict=True)}

@@ -1,16 +1,22 @@
 """What a plane shows where no object is: its slow light, its noise; and coarse grids to estimate them on."""
 
+from functools import reduce
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, grey_opening
 
 from unstained.arrays import Mask, Plane
+from unstained.segmentation.distances import within_disks
 
 FINEST_SIGMA_PX = 3.0
 """A Gaussian of this width, px of a coarse grid, is sampled well enough."""
 
 GAUSSIAN_MAD = 1.4826
 """Standard deviation ÷ median absolute deviation of Gaussian noise."""
+
+BALL_ERROR = 0.005
+"""Farthest from the true ball's, as a share of a plane's range; half of it makes a ball twice as slow."""
 
 
 def shrink(plane: NDArray[np.floating], step: int) -> Plane:
@@ -31,9 +37,10 @@ def enlarge(small: Plane, step: int, shape: tuple[int, int]) -> Plane:
     for axis, size in enumerate(shape):
         where = np.clip((np.arange(size) + 0.5) / step - 0.5, 0, small.shape[axis] - 1)
         below = np.minimum(where.astype(int), max(small.shape[axis] - 2, 0))
-        share = np.expand_dims((where - below).astype(np.float32), 1 - axis)
-        first = small.take(below, axis)
-        small = first + share * (small.take(np.minimum(below + 1, small.shape[axis] - 1), axis) - first)
+        large = np.diff(small, axis=axis, append=small.take([-1], axis)).take(below, axis, mode="clip")
+        large *= np.expand_dims((where - below).astype(np.float32), 1 - axis)
+        large += small.take(below, axis, mode="clip")
+        small = large
     return small
 
 
@@ -75,6 +82,42 @@ def estimate_background(plane: Plane, diameter_px: float) -> Plane:
     return enlarge(gaussian_filter(opened, side / 3, mode="nearest") + slope, step, plane.shape)
 
 
+def rolling_ball(
+    plane: NDArray[np.floating], radius_px: int, *, height: float | None = None, error: float = BALL_ERROR
+) -> Plane:
+    """Give the background (Y X) that a ball sees that rolls under a plane (Y X): Sternberg 1983.
+
+    As `skimage.restoration.rolling_ball` does it: the lowest of the pixels within `radius_px`, each raised by
+    as much as the ball falls off until there. It is half an ellipsoid, `height` high in the plane's units
+    (`radius_px`, at least 1, where it isn't given). In place of the ball rolls a stack of disks that is
+    nowhere farther from it than `error` times the plane's range (1st to 99.8th percentile), and so is the
+    background. A ball that is flat beside the plane's range needs few disks, and is fast.
+    """
+    low, high = np.percentile(plane, (1.0, 99.8)) if plane.size else (0.0, 0.0)
+    whole = float(np.ptp(plane)) if plane.size else 0.0
+    if not whole > 0:
+        return plane.astype(np.float32)
+    disks = _stack_of_disks(radius_px, height or radius_px, 2 * error * float(high - low or whole), whole)
+    background = np.empty(plane.shape, np.float32)
+    for tile, lowest in within_disks(plane.astype(np.float32), list(disks), np.minimum):
+        raised = (low + np.float32(rise) for low, rise in zip(lowest, disks.values(), strict=True))
+        background[tile] = reduce(np.minimum, raised)
+    return background
+
+
+def _stack_of_disks(radius_px: int, height: float, step: float, highest: float) -> dict[float, float]:
+    """Cut a ball into disks, `step` thick: radius, px, and how far the ball has fallen off there.
+
+    What has fallen by `highest` or more counts for nothing. The centre is exact, so no background is above
+    its plane.
+    """
+    squares = np.unique(np.add.outer(np.arange(radius_px + 1) ** 2, np.arange(radius_px + 1) ** 2))
+    fallen = height * (1 - np.sqrt(1 - squares[squares <= radius_px**2] / radius_px**2))
+    steps = np.round(fallen[fallen < max(highest, step)] / step)
+    last = np.flatnonzero(np.diff(steps, append=np.inf))
+    return {float(np.sqrt(squares[index])): float(steps[index] * step) for index in last}
+
+
 def _slope(plane: Plane) -> Plane:
     """Fit a tilted plane to a plane (Y X) by least squares; on a full grid its axes are independent."""
     tilt = np.zeros(plane.shape)
@@ -85,11 +128,17 @@ def _slope(plane: Plane) -> Plane:
     return fitted
 
 
-def robust_spread(values: NDArray[np.floating]) -> float:
-    """Give a standard deviation that outliers hardly move: 1.4826 × the median distance from the median."""
+def middle_and_spread(values: NDArray[np.floating]) -> tuple[float, float]:
+    """Give median and standard deviation that outliers hardly move: 1.4826 × the median distance from it."""
     if not values.size:
-        return 0.0
-    return float(GAUSSIAN_MAD * np.median(np.abs(values - np.median(values))))
+        return 0.0, 0.0
+    middle = np.median(values)
+    return float(middle), float(GAUSSIAN_MAD * np.median(np.abs(values - middle)))
+
+
+def robust_spread(values: NDArray[np.floating]) -> float:
+    """Give a standard deviation that outliers hardly move (`middle_and_spread`)."""
+    return middle_and_spread(values)[1]
 
 
 def noise_spread(plane: Plane) -> float:

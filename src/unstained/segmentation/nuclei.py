@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy.ndimage import gaussian_filter, maximum_filter
+from scipy.ndimage import gaussian_filter
 from skimage.segmentation import expand_labels
 
 from unstained.arrays import Labels, Mask, Plane
@@ -13,15 +13,15 @@ from unstained.segmentation.background import (
     enlarge,
     estimate_background,
     local_mean,
+    middle_and_spread,
     noise_spread,
-    robust_spread,
     shrink,
 )
+from unstained.segmentation.distances import highest_in_squares, inner_distance
 from unstained.segmentation.regions import (
     drop_small_objects,
     extend,
     fill_holes,
-    inner_distance,
     join_convex,
     keep_labels,
     largest_pieces,
@@ -140,9 +140,10 @@ def evened(plane: Plane, diameter_px: float) -> Plane:
 
 
 class Found(NamedTuple):
-    """Nuclei on a working grid of `step` px, and the threshold (y x) that parts them from the rest."""
+    """Nuclei on a working grid of `step` px, with its smoothed plane and local threshold (y x each)."""
 
     labels: Labels
+    smooth: Plane
     threshold: Plane
     step: int
 
@@ -154,14 +155,15 @@ def find_nuclei(even: Plane, diameter_px: float, settings: NucleiSettings) -> Fo
     smooth = gaussian_filter(small, _blur(small, size), mode="nearest")
     first = smooth > (global_threshold(smooth) if settings.threshold is None else 1.0)
     if not first.any():
-        return Found(np.zeros(small.shape, np.int32), small, step)
-    capped = np.minimum(smooth, 2 * np.median(smooth[first]))   # mitotic nuclei don't hide their neighbours
+        return Found(np.zeros(small.shape, np.int32), smooth, smooth, step)
+    capped = np.minimum(smooth, 2 * np.median(smooth[first]))  # mitotic nuclei don't hide their neighbours
     levels = local_levels(capped, first, REACH * size)
     core = clean_mask(first & (capped > levels.at(CORE)), size)
-    whole = clean_mask(first & (capped > levels.at(settings.level)), size)
+    threshold = levels.at(settings.level)
+    whole = clean_mask(first & (capped > threshold), size)
     labels = extend(part_nuclei(core, smooth, size, settings), smooth, whole | core)
     labels = drop_faint(drop_small_objects(labels, settings.smallest * size), smooth, size, settings)
-    return Found(labels, levels.at(settings.level), step)
+    return Found(labels, smooth, threshold, step)
 
 
 def working_step(diameter_px: float) -> int:
@@ -192,13 +194,13 @@ def part_nuclei(inside: Mask, smooth: Plane, diameter_px: float, settings: Nucle
 
 def drop_faint(labels: Labels, smooth: Plane, diameter_px: float, settings: NucleiSettings) -> Labels:
     """Drop objects (Y X) that are faint beside the others, or beside the unevenness of the background."""
-    near = maximum_filter(labels, size=2 * int(diameter_px / 8) + 1) > 0
+    near = highest_in_squares(labels > 0, int(diameter_px / 8))
     if not labels.any() or near.all():
         return labels
-    outside = smooth[~near]
-    contrast = quantile_by_label(labels, smooth, 0.5) - np.median(outside)
+    dark, spread = middle_and_spread(smooth[~near])
+    contrast = quantile_by_label(labels, smooth, 0.5) - np.float32(dark)
     faintest = settings.contrast * float(np.median(contrast[1:]))
-    enough = max(faintest, FAINTEST_SPREADS * robust_spread(outside))
+    enough = max(faintest, FAINTEST_SPREADS * spread)
     return keep_labels(labels, contrast >= enough)
 
 
@@ -216,7 +218,9 @@ def outline_nuclei(even: Plane, found: Found, diameter_px: float, settings: Nucl
         return np.zeros(even.shape, np.int32)
     labels = enlarge_labels(found.labels, found.step, even.shape)
     threshold = enlarge(found.threshold, found.step, even.shape)
-    smooth = gaussian_filter(even, _blur(even, diameter_px), mode="nearest")
+    smooth = found.smooth
+    if found.step > 1:
+        smooth = gaussian_filter(even, _blur(even, diameter_px), mode="nearest")
     own = TRIM * quantile_by_label(labels, smooth, 0.75)
     inside = (labels > 0) & (smooth > np.maximum(threshold, own[labels]))
     inside = fill_holes(inside, _disk(diameter_px) / 4)
@@ -283,7 +287,7 @@ def _inner_diameter(smooth: Plane) -> float:
     """
     inside = smooth > global_threshold(smooth)
     distance = gaussian_filter(inner_distance(inside), 1.0)
-    ridge = inside & (distance == maximum_filter(distance, size=3))
+    ridge = inside & (distance == highest_in_squares(distance, 1))
     if not ridge.any():
         return 0.0
     radii = distance[ridge].astype(float)

@@ -2,11 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter, label, maximum_filter
+from scipy.ndimage import gaussian_filter, label
 from skimage.measure import label as label_equal
 from skimage.segmentation import watershed
 
 from unstained.arrays import Labels, Mask, Plane
+from unstained.segmentation.distances import highest_in_squares, opened
 
 
 def fill_holes(inside: Mask, largest_px: float) -> Mask:
@@ -22,21 +23,9 @@ def fill_holes(inside: Mask, largest_px: float) -> Mask:
 def smooth_outline(inside: Mask, radius_px: float) -> Mask:
     """Open a mask (Y X) with a disk, then blur and cut at one half: thin spurs and rough edges go."""
     if radius_px >= 1:
-        eroded = distance_transform_edt(_framed(inside))[1:-1, 1:-1] > radius_px
-        inside = distance_transform_edt(~eroded) <= radius_px if eroded.any() else eroded
+        inside = opened(inside, radius_px)
     smooth: Mask = gaussian_filter(inside.astype(np.float32), max(radius_px, 0.5) / 2, mode="nearest") > 0.5
     return smooth
-
-
-def _framed(inside: Mask) -> Mask:
-    """Repeat the edge pixels outwards once, so that objects cut by the edge aren't eroded from there."""
-    return np.pad(inside, 1, mode="edge")
-
-
-def inner_distance(inside: Mask) -> Plane:
-    """Distance (Y X), px, to the nearest pixel outside the mask."""
-    distance: Plane = distance_transform_edt(inside).astype(np.float32)
-    return distance
 
 
 def split_touching(inside: Mask, height: Plane, spacing_px: float, depth: float) -> Labels:
@@ -45,15 +34,14 @@ def split_touching(inside: Mask, height: Plane, spacing_px: float, depth: float)
     Peaks nearer than `spacing_px` are one; two hills are joined unless the lower peak rises more than `depth`
     above the pass between them (the h-maxima criterion, as persistence).
     """
-    side = 2 * max(1, round(spacing_px)) + 1
-    peaks = inside & (height == maximum_filter(height, size=side, mode="nearest"))
+    peaks = inside & (height == highest_in_squares(height, max(1, round(spacing_px))))
     seeds, count = label(peaks, structure=np.ones((3, 3)))
     if not count:
         return np.zeros(inside.shape, np.int32)
-    basins = watershed(-height, seeds, mask=inside).astype(np.int32)
+    basins = flood(height, seeds, inside)
     pairs, passes = _passes(basins, height)
     summit = np.zeros(count + 1, np.float32)
-    np.maximum.at(summit, basins.ravel(), height.ravel())
+    np.maximum.at(summit, basins[inside], height[inside])
     parent = np.arange(count + 1)
     for (one, other), saddle in zip(pairs, passes, strict=True):          # from the highest pass downwards
         high, low = sorted((_root(parent, one), _root(parent, other)), key=lambda root: -summit[root])
@@ -83,11 +71,30 @@ def join_convex(labels: Labels, least_fill: float, largest_px: float) -> Labels:
 
 def extend(cores: Labels, plane: Plane, inside: Mask) -> Labels:
     """Grow the cores of objects (Y X) downhill in `plane` over the mask; parts without a core become one."""
-    parts, _ = label(inside)
-    bare = np.isin(parts, np.unique(parts[cores > 0]), invert=True)
-    seeds = np.where(bare & inside, parts + cores.max(), cores)
-    grown: Labels = watershed(-plane, seeds, mask=inside).astype(np.int32)
-    return renumbered(grown)
+    grown = flood(plane, cores, inside)
+    bare, count = label(inside & (grown == 0))
+    return renumbered(np.where(bare > 0, bare + cores.max(), grown) if count else grown)
+
+
+def flood(height: Plane, seeds: Labels, inside: Mask) -> Labels:
+    """Grow seeds (Y X) downhill in `height` over the mask, as a watershed does; parts without any stay 0.
+
+    Only connected parts of the mask with several seeds need the watershed: with one, a part is all its own.
+    """
+    parts, count = label(inside)
+    at = np.flatnonzero(seeds)
+    where, which = parts.ravel()[at], seeds.ravel()[at]
+    lowest, highest = np.full(count + 1, np.iinfo(np.int32).max, np.int32), np.zeros(count + 1, np.int32)
+    np.minimum.at(lowest, where, which)
+    np.maximum.at(highest, where, which)
+    shared = lowest < highest
+    shared[0] = highest[0] = False
+    grown: Labels = np.where(shared, 0, highest)[parts]
+    if shared.any():
+        contested = shared[parts]
+        basins = watershed(-height, np.where(contested, seeds, 0), mask=contested)
+        grown += basins
+    return grown
 
 
 def ellipse_fill(moments: NDArray[np.float64]) -> float:
@@ -151,7 +158,7 @@ def largest_pieces(labels: Labels) -> Labels:
 
 def keep_labels(labels: Labels, keep: NDArray[np.bool_]) -> Labels:
     """Keep the labels (Y X) whose entry in `keep` (label 0..N) is true, renumbered 1..n."""
-    return renumbered(np.where(keep[labels], labels, 0))
+    return _numbered(labels, keep)
 
 
 def drop_small_objects(labels: Labels, diameter_px: float) -> Labels:
@@ -166,21 +173,39 @@ def at_edge(labels: NDArray[np.integer]) -> NDArray[np.integer]:
 
 def renumbered(labels: NDArray[np.integer]) -> Labels:
     """Renumber labels (Y X) to 1..N in the order of their numbers; 0 stays background."""
-    present = np.bincount(labels.ravel()) > 0
+    return _numbered(labels, np.True_)
+
+
+def _numbered(labels: NDArray[np.integer], keep: NDArray[np.bool_] | np.bool_) -> Labels:
+    present = (np.bincount(labels.ravel()) > 0) & keep
     present[0] = False
-    numbers = np.where(present, np.cumsum(present), 0)
-    again: Labels = numbers[labels].astype(np.int32)
+    again: Labels = np.where(present, np.cumsum(present), 0).astype(np.int32)[labels]
     return again
 
 
 def quantile_by_label(labels: Labels, plane: Plane, share: float) -> NDArray[np.float32]:
     """Quantile of `plane` (Y X) over the pixels of every label 1..N; entry 0 is 0. Labels have no gaps."""
     inside = labels > 0
-    which, values = labels[inside], plane[inside]
+    which = labels[inside]
     counts = np.bincount(which, minlength=1)
     ends = np.cumsum(counts)
     at = ends - counts + np.floor(share * np.maximum(counts - 1, 0)).astype(int)
-    ordered = values[np.lexsort((values, which))]
+    ordered = np.sort(which.astype(np.uint64) << np.uint64(32) | _sortable(plane[inside]))
     quantiles = np.zeros(len(counts), np.float32)
-    quantiles[1:] = ordered[at[1:]]
+    quantiles[1:] = _unsortable(ordered[at[1:]])
     return quantiles
+
+
+_SIGN = np.uint32(1 << 31)
+
+
+def _sortable(values: NDArray[np.floating]) -> NDArray[np.uint32]:
+    """Give whole numbers in the order of float32 values: positive ones above, negative ones turned round."""
+    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
+    return np.where(bits & _SIGN, ~bits, bits | _SIGN)
+
+
+def _unsortable(numbers: NDArray[np.unsignedinteger]) -> NDArray[np.float32]:
+    """Give the float32 values whose `_sortable` numbers these are, in their lower 32 bits."""
+    bits = numbers.astype(np.uint32)
+    return np.where(bits & _SIGN, bits & ~_SIGN, ~bits).view(np.float32)

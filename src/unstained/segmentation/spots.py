@@ -6,10 +6,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.ndimage import distance_transform_edt, gaussian_filter, grey_opening, label
-from skimage.morphology import disk
+from scipy.ndimage import gaussian_filter, label
 
 from unstained.arrays import Labels, Plane
+from unstained.segmentation.distances import dilated, opened
 from unstained.segmentation.regions import keep_labels, quantile_by_label, renumbered
 from unstained.segmentation.thresholds import global_threshold
 from unstained.settings import Settings
@@ -54,7 +54,7 @@ def segment_spots(
         return np.zeros(plane.shape, np.int32)
     parts = renumbered(label(inside, structure=np.ones((3, 3)))[0])
     parts = keep_labels(parts, np.bincount(parts.ravel()) * size**2 >= settings.smallest_um2)
-    near = distance_transform_edt(parts == 0) <= settings.join_um / size / 2
+    near = dilated(parts > 0, settings.join_um / size / 2)
     joined, _ = label(near, structure=np.ones((3, 3)))
     labels = renumbered(np.where(parts > 0, joined, 0))
     return keep_labels(labels, quantile_by_label(labels, above, 0.5) >= settings.least_contrast)
@@ -77,7 +77,7 @@ def above_background(plane: Plane, settings: SpotSettings, pixel_size_um: float)
 
 def white_top_hat(plane: Plane, radius_px: float) -> Plane:
     """Give what an opening with a disc takes away of a plane (Y X): bright structures narrower than it."""
-    left: Plane = plane - grey_opening(plane, footprint=disk(max(1, round(radius_px))), mode="nearest")
+    left: Plane = plane - opened(plane, max(1, round(radius_px)))
     return left
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
 from unstained.arrays import Mask, Plane
-from unstained.segmentation.background import local_mean, robust_spread
+from unstained.segmentation.background import local_mean, middle_and_spread
 
 Values = NDArray[np.float32]
 """Pixels of a plane, in any arrangement."""
@@ -60,8 +60,8 @@ def global_threshold(plane: Plane) -> float:
     otsu = float(threshold_otsu(rooted))
     threshold = otsu * abs(otsu)
     for _ in range(CLIPPINGS):
-        below = values[values <= threshold]
-        threshold = max(threshold, float(np.median(below)) + 3 * robust_spread(below))
+        middle, spread = middle_and_spread(values[values <= threshold])
+        threshold = max(threshold, middle + 3 * spread)
     return threshold
 
 
