@@ -1,14 +1,22 @@
 """From camera values to what a network sees, and back to camera values."""
 
-from collections.abc import Iterable
-from typing import NamedTuple, Self
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import gaussian_filter
 
 from unstained.arrays import Plane, Planes, RawPlane
 from unstained.settings import Settings
+
+BAND_PX = 2**20
+"""So many pixels of a field are worked on at once, that none of its size is needed beside it."""
+
+Indices: TypeAlias = NDArray[np.intp]
+"""Rows or columns of a plane, px."""
 
 
 class Contrasts(NamedTuple):
@@ -41,17 +49,22 @@ class Normalisation(Settings):
 
     def apply(self, plane: RawPlane) -> Plane:
         """Normalise one field (Y X), any number type; a constant plane becomes 0."""
-        flat, middle, spread = self._measured(plane)
+        return self.of(plane).whole()
+
+    def of(self, plane: RawPlane) -> "NormalisedField":
+        """Measure one field (Y X), any number type, so that any part of it can be normalised."""
+        slow = SlowLight(plane, self.flatten * min(plane.shape)) if self.flatten else None
+        middle, spread = self._measured(plane, slow)
         scale = max(spread, float(np.finfo(np.float32).tiny))
         if self.contrasts is not None:
             least, typical, most = self.contrasts
             scale *= typical / min(max(_contrast(plane, spread), least), most)
-        scaled: Plane = ((flat - middle) / scale).astype(np.float32)
-        return scaled
+        return NormalisedField(plane, slow, middle, scale)
 
     def contrast(self, plane: RawPlane) -> float:
         """Give a field's (Y X) spread as a share of its median."""
-        return _contrast(plane, self._measured(plane)[2])
+        slow = SlowLight(plane, self.flatten * min(plane.shape)) if self.flatten else None
+        return _contrast(plane, self._measured(plane, slow)[1])
 
     def knowing(self, fields: Iterable[RawPlane]) -> Self:
         """Give this normalisation with the contrasts of training fields (Y X); of dark ones, none."""
@@ -61,13 +74,68 @@ class Normalisation(Settings):
         known = Contrasts(min(found), float(np.median(found)), max(found))
         return self.model_copy(update={"contrasts": known})
 
-    def _measured(self, plane: RawPlane) -> tuple[Plane, float, float]:
-        """Flatten a field; give it with its median and its spread."""
-        flat = np.asarray(plane, dtype=np.float32)
-        if self.flatten:
-            flat = flat - slow_light(flat, self.flatten * min(flat.shape))
-        low, middle, high = np.percentile(flat, (self.lower, 50.0, self.upper))
-        return flat, float(middle), float(high - low)
+    def _measured(self, plane: RawPlane, slow: "SlowLight | None") -> tuple[float, float]:
+        """Give the median and the spread of a field, slow light removed."""
+        field = NormalisedField(plane, slow)
+        low, middle, high = percentiles(field.bands, plane.size, (self.lower, 50.0, self.upper))
+        return middle, high - low
+
+
+class NormalisedField:
+    """A field in network units, computed where it is looked at: nothing is kept beside the field itself."""
+
+    def __init__(
+        self, plane: RawPlane, slow: "SlowLight | None", middle: float = 0.0, scale: float = 1.0
+    ) -> None:
+        self.shape = plane.shape
+        self._plane, self._slow, self._middle, self._scale = plane, slow, middle, scale
+
+    def window(self, rows: Indices, columns: Indices) -> Plane:
+        """Give the pixels of some rows and columns (Y X)."""
+        return self._scaled(self._plane[np.ix_(rows, columns)], rows, columns)
+
+    def whole(self) -> Plane:
+        """Give all of the field (Y X)."""
+        normalised = np.empty(self.shape, np.float32)
+        first = 0
+        for band in self.bands():
+            normalised[first : first + len(band)] = band
+            first += len(band)
+        return normalised
+
+    def bands(self) -> Iterator[Plane]:
+        """Give the field by bands of rows, from the top."""
+        columns = np.arange(self.shape[1])
+        for rows in bands_of(self.shape):
+            yield self._scaled(self._plane[rows], np.arange(rows.start, rows.stop), columns)
+
+    def _scaled(self, part: RawPlane, rows: Indices, columns: Indices) -> Plane:
+        flat = part.astype(np.float32)
+        if self._slow is not None:
+            flat -= self._slow.window(rows, columns)
+        flat -= np.float32(self._middle)
+        flat /= np.float32(self._scale)
+        return flat
+
+
+class SlowLight:
+    """The slow part of a plane (Y X): a Gaussian blur, on a coarse grid as nothing in it is finer."""
+
+    def __init__(self, plane: RawPlane, sigma_px: float) -> None:
+        self._step = step = max(1, int(sigma_px // 8))
+        rows, columns = plane.shape
+        across = np.minimum(np.arange(columns + -columns % step), columns - 1)
+        means = []
+        for band in bands_of((rows + -rows % step, columns), step):
+            down = np.minimum(np.arange(band.start, band.stop), rows - 1)
+            part = plane[np.ix_(down, across)].astype(np.float32)
+            means.append(part.reshape(len(down) // step, step, -1, step).mean(axis=(1, 3)))
+        self._coarse = gaussian_filter(np.concatenate(means), sigma_px / step, mode="nearest")
+
+    def window(self, rows: Indices, columns: Indices) -> Plane:
+        """Give the slow light of some rows and columns (Y X), linear between the coarse grid's centres."""
+        across = _between(self._coarse.T.astype(np.float64), columns, self._step)
+        return _between(across.T, rows, self._step).astype(np.float32)
 
 
 class StainScale(Settings):
@@ -88,19 +156,72 @@ class StainScale(Settings):
 
 
 def _contrast(plane: RawPlane, spread: float) -> float:
-    light = float(np.median(plane))
+    (light,) = percentiles(NormalisedField(plane, None).bands, plane.size, (50.0,))
     return spread / light if light > 0 else np.inf
 
 
 def slow_light(plane: Plane, sigma_px: float) -> Plane:
-    """Find the slow part of a plane (Y X): a Gaussian blur, on a coarse grid as nothing in it is finer."""
-    step = max(1, int(sigma_px // 8))
-    rows, columns = plane.shape
-    whole = np.pad(plane, ((0, -rows % step), (0, -columns % step)), mode="edge")
-    coarse = whole.reshape(whole.shape[0] // step, step, whole.shape[1] // step, step).mean(axis=(1, 3))
-    blurred = gaussian_filter(coarse, sigma_px / step, mode="nearest")
-    slow: Plane = zoom(blurred, step, order=1, mode="nearest", grid_mode=True).astype(np.float32)
-    return slow[:rows, :columns]
+    """Find the slow part of a plane (Y X), see `SlowLight`."""
+    return SlowLight(plane, sigma_px).window(*(np.arange(side) for side in plane.shape))
+
+
+def percentiles(
+    bands: Callable[[], Iterable[Plane]], size: int, percents: Sequence[float]
+) -> tuple[float, ...]:
+    """Give percentiles of `size` values that come in bands (float32), as `numpy.percentile` does: exactly.
+
+    Values aren't sorted and needn't be there at once: they are counted by the upper half of their bits, and
+    where a percentile lies, by the lower.
+    """
+    places = [(size - 1) * percent / 100 for percent in percents]
+    ranks = sorted({rank for place in places for rank in (math.floor(place), math.ceil(place))})
+    upper = np.zeros(2**16, np.intp)
+    for band in bands():
+        upper += np.bincount(_keys(band) >> 16, minlength=2**16)
+    until = np.cumsum(upper)
+    halves = {rank: int(np.searchsorted(until, rank, side="right")) for rank in ranks}
+    lower = dict.fromkeys(halves.values(), np.zeros(2**16, np.intp))
+    for band in bands():
+        keys = _keys(band)
+        for half in lower:
+            within = keys[keys >> 16 == half] & 0xFFFF
+            lower[half] = lower[half] + np.bincount(within, minlength=2**16)
+    value = {}
+    for rank, half in halves.items():
+        before = int(until[half - 1]) if half else 0
+        rest = int(np.searchsorted(np.cumsum(lower[half]), rank - before, side="right"))
+        value[rank] = _value(half << 16 | rest)
+    return tuple(
+        value[math.floor(place)] + (value[math.ceil(place)] - value[math.floor(place)]) * (place % 1)
+        for place in places
+    )
+
+
+def bands_of(shape: tuple[int, ...], multiple: int = 1) -> Iterator[slice]:
+    """Cut a plane's rows into bands of about `BAND_PX` pixels, but for the last of `multiple` rows each."""
+    height = max(1, BAND_PX // (shape[1] * multiple)) * multiple
+    return (slice(first, min(first + height, shape[0])) for first in range(0, shape[0], height))
+
+
+def _between(values: NDArray[np.float64], at: Indices, step: int) -> NDArray[np.float64]:
+    """Give rows of `values`, each the middle of `step` px, at pixels `at`, linearly between them."""
+    place = np.clip((at + 0.5) / step - 0.5, 0, len(values) - 1)
+    first = np.minimum(place.astype(np.intp), max(len(values) - 2, 0))
+    last = np.minimum(first + 1, len(values) - 1)
+    share = (place - first)[:, None]
+    between: NDArray[np.float64] = values[first] * (1 - share) + values[last] * share
+    return between
+
+
+def _keys(band: Plane) -> NDArray[np.uint32]:
+    """Give whole numbers in the order of the values (float32) that they stand for, flat."""
+    bits = np.ascontiguousarray(band).view(np.uint32).ravel()
+    return np.where(bits >> 31, ~bits, bits | np.uint32(2**31))
+
+
+def _value(key: int) -> float:
+    bits = key ^ 2**31 if key >> 31 else key ^ (2**32 - 1)
+    return float(np.uint32(bits).view(np.float32))
 
 
 def undo_all(planes: Planes, scales: tuple[StainScale, ...]) -> Planes:

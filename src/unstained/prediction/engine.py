@@ -3,7 +3,7 @@
 import copy
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,12 +18,27 @@ from unstained.arrays import Plane, Planes, RawPlane
 from unstained.errors import BadInput, BadSettings, UnstainedWarning, WrongModel
 from unstained.networks.bundle import Model, ModelCard
 from unstained.networks.light import Light, field_light, quarter_turns
-from unstained.networks.resampling import network_plane, resample
-from unstained.networks.unet import LIT_MIRRORS, MIRRORS, UNetSettings
-from unstained.prediction.tiling import Tiling, predict_outputs
+from unstained.networks.normalisation import Indices, NormalisedField, bands_of
+from unstained.networks.resampling import on_working_grid, resample
+from unstained.networks.unet import LIT_MIRRORS, MIRRORS, UNet
+from unstained.prediction.backends import (
+    MEASURED_PX,
+    Backend,
+    Running,
+    Taken,
+    WholeUNet,
+    choose_backend,
+    make_backend,
+    refuse_missing,
+)
+from unstained.prediction.graphs import whole_bytes_per_pixel
+from unstained.prediction.tiling import Tiling, predict_outputs, predict_windows
 
 MOST_ZOOM = 2.0
 """A model isn't used on pixels that are more than this many times larger or smaller than its own."""
+
+OUTPUT_COPIES = 4
+"""So many arrays of a window's stains are there at once: a mirror image's, their mean, spread and change."""
 
 CPU_MEMORY_GIB = 2.5
 """What a network may use at once where nothing else is said; on a GPU, half of what is free there."""
@@ -73,6 +88,15 @@ class Seen(NamedTuple):
     light: Light | None  # of the field as recorded; None for models that don't go by it
 
 
+class Field(NamedTuple):
+    """A field as the network sees it, not yet computed but where it is looked at."""
+
+    normalised: NormalisedField  # (Y X) working grid, not turned
+    turns: int
+    zoom: float
+    light: Light | None
+
+
 class Engine:
     """A model made ready on a device; it keeps a copy of the network, the model itself stays as it is.
 
@@ -86,6 +110,14 @@ class Engine:
         Use this one whatever the memory, for example `THESIS_TILING`.
     quiet
         Don't warn where a pixel size isn't known.
+    running
+        By which library and how exactly the network is run; what it leaves to `auto` is measured on the first
+        field, and `taken` says what came of it.
+
+    Raises
+    ------
+    BadSettings, MissingExtra
+        There is no such device, or what `running` names can't run on it, or isn't installed.
     """
 
     def __init__(
@@ -96,12 +128,16 @@ class Engine:
         memory_gib: float | None = None,
         tiling: Tiling | None = None,
         quiet: bool = False,
+        running: Running | None = None,
     ) -> None:
         self.card = model.card
         self.device = find_device(device)
         self.memory_gib = memory_gib
         self.tiling = tiling
-        self._network = copy.deepcopy(model.network).eval().to(self.device)
+        self.taken: Taken | None = None
+        self._running = running or Running()
+        self._network = copy.deepcopy(model.network).eval()
+        self._backend = self._made_backend()
         mirrors = MIRRORS if self.card.light_deg is None else LIT_MIRRORS
         self._mirrors = mirrors if self.card.average_flips else mirrors[:1]
         self._warned = quiet
@@ -119,9 +155,17 @@ class Engine:
             Its pixel size is beyond a factor of two of the model's.
         """
         refuse_unusable(plane)
-        seen = self.seen(plane, pixel_size_um)
-        (upright,) = self._outputs(seen, embed=False)
-        return self._recorded(upright, seen, plane.shape)
+        field = self._field(plane, pixel_size_um)
+        if field.turns:
+            (upright,) = self._outputs(_looked_at(field).plane, embed=False)
+        else:  # a window at a time: not even the field needs to be there in float32
+            (upright,) = predict_windows(
+                field.normalised.shape,
+                field.normalised.window,
+                lambda window: self._forward(window, embed=False),
+                self._tiling(field.normalised.shape, field.normalised.window),
+            )
+        return self._recorded(upright, field, plane.shape)
 
     def predict_with_embedding(self, plane: RawPlane, pixel_size_um: float | None = None) -> Prediction:
         """Predict as `predict` does, and give the bottleneck of the same pass (of the unmirrored field)."""
@@ -129,13 +173,14 @@ class Engine:
             raise BadSettings("tiling", "windows that lie anywhere give no embedding; use mode 'exact'")
         refuse_unusable(plane)
         seen = self.seen(plane, pixel_size_um)
-        upright, spread, bottleneck = self._outputs(seen, embed=True)
+        upright, spread, bottleneck = self._outputs(seen.plane, embed=True)
         variance = np.maximum(upright.var(axis=(1, 2)), np.finfo(np.float32).tiny)
+        dissent = spread.mean(axis=(1, 2)) / variance
         return Prediction(
             self._recorded(upright, seen, plane.shape),
             np.rot90(bottleneck, -seen.turns, axes=(1, 2)),
             seen.plane,
-            spread.mean(axis=(1, 2)) / variance,
+            dissent,
             seen.turns,
             seen.light,
         )
@@ -156,14 +201,17 @@ class Engine:
 
     def seen(self, plane: RawPlane, pixel_size_um: float | None = None) -> "Seen":
         """Bring a field (Y X) to what the network sees."""
+        return _looked_at(self._field(plane, pixel_size_um))
+
+    def _field(self, plane: RawPlane, pixel_size_um: float | None) -> Field:
+        """Measure all of a field (Y X) that must be known before any part of it can be seen."""
         zoom = self.zoom(pixel_size_um)
-        working = network_plane(plane, self.card.normalisation, zoom)
         light = None
         if self.card.light_deg is not None:
             known_um = pixel_size_um if self.card.pixel_size_um else None  # as in training
             light = field_light(plane, self.card.normalisation, zoom, known_um)
-        turns = self._turns(light)
-        return Seen(np.ascontiguousarray(np.rot90(working, turns)), turns, zoom, light)
+        normalised = self.card.normalisation.of(on_working_grid(plane, zoom))
+        return Field(normalised, self._turns(light), zoom, light)
 
     def _turns(self, light: Light | None) -> int:
         """Count the turns by 90° after which a field's light falls as the network knows it."""
@@ -171,19 +219,25 @@ class Engine:
             return 0
         return quarter_turns(light if light.is_certain else Light(self.card.light_deg, 0.0))
 
-    def _outputs(self, seen: "Seen", *, embed: bool) -> list[Planes]:
-        tiling = self.tiling or self.tiling_for(seen.plane.shape)
-        return predict_outputs(seen.plane, lambda window: self._forward(window, embed=embed), tiling)
+    def _outputs(self, plane: Plane, *, embed: bool) -> list[Planes]:
+        tiling = self._tiling(plane.shape, lambda rows, columns: plane[np.ix_(rows, columns)])
+        return predict_outputs(plane, lambda window: self._forward(window, embed=embed), tiling)
 
-    def _recorded(self, upright: Planes, seen: "Seen", shape: tuple[int, ...]) -> Planes:
-        """Bring stains (stain Y X) in network units to the field's own grid, `shape` px, and camera units."""
+    def _recorded(self, upright: Planes, seen: "Seen | Field", shape: tuple[int, ...]) -> Planes:
+        """Bring stains (stain Y X) in network units to the field's own grid, `shape` px, and camera units.
+
+        `upright` isn't needed any more afterwards, and what can be is done in its place.
+        """
         stains = np.rot90(upright, -seen.turns, axes=(1, 2))
-        camera = np.empty((len(stains), shape[0], shape[1]), np.float32)
+        in_place = stains.shape[1:] == shape and not seen.turns
+        camera = stains if in_place else np.empty((len(stains), shape[0], shape[1]), np.float32)
         for index, scale in enumerate(self.card.scales):
-            camera[index] = scale.undo(resample(stains[index], (shape[0], shape[1])))
+            if not in_place:
+                camera[index] = resample(stains[index], (shape[0], shape[1]))
+            for rows in bands_of(shape):
+                camera[index, rows] = scale.undo(camera[index, rows])
         for stain, offset in zip(camera, self.card.offsets_px, strict=False):
-            moved_px = np.asarray(offset) * self.card.working_scale / seen.zoom
-            stain[:] = shift(stain, moved_px, order=1, mode="nearest")
+            _move(stain, np.asarray(offset) * self.card.working_scale / seen.zoom)
         return camera
 
     def _forward(self, window: Planes, *, embed: bool) -> list[Planes]:
@@ -191,16 +245,14 @@ class Engine:
 
         To embed, also the variance between mirror images (stain Y X), and the bottleneck.
         """
+        assert self._backend is not None
         with torch.inference_mode(), _exact_float32():
             planes = torch.from_numpy(np.ascontiguousarray(window))[None].to(self.device)
-            planes = planes.contiguous(memory_format=torch.channels_last)
-            levels = self._network.encode(planes)
-            bottleneck = levels[-1]
-            mean = self._in_units(self._network.decode(levels))
+            mean, bottleneck = self._backend(planes)
+            mean = self._in_units(mean)
             spread = torch.zeros_like(mean) if embed else None
-            del levels
             for number, axes in enumerate(self._mirrors[1:], start=2):
-                apart = self._in_units(self._network(planes.flip(axes))).flip(axes) - mean
+                apart = self._in_units(self._backend(planes.flip(axes))[0]).flip(axes) - mean
                 mean += apart / number
                 if spread is not None:  # the running mean and variance of Welford (1962)
                     spread += (apart.square() * ((number - 1) / number) - spread) / number
@@ -213,11 +265,40 @@ class Engine:
     def tiling_for(self, shape: tuple[int, ...]) -> Tiling:
         """One window for the whole plane where memory allows, else the largest windows that it allows."""
         network = self.card.network
-        most_px = self._memory_bytes() / bytes_per_pixel(network)
+        most_px = self._memory_bytes() / self._bytes_per_pixel()
         if math.prod(shape) <= most_px:
             longest = -(-max(shape) // network.multiple) * network.multiple
             return Tiling.for_network(network, longest + 2 * network.halo)
         return Tiling.for_network(network, math.isqrt(int(most_px)))
+
+    def _tiling(self, shape: tuple[int, ...], window: Callable[[Indices, Indices], Plane]) -> Tiling:
+        """Choose windows for a plane of `shape`; on the first one also what runs the network, if open."""
+        if self._backend is None:
+            middles = (np.arange(max(0, side - MEASURED_PX) // 2, side)[:MEASURED_PX] for side in shape)
+            part = window(*middles)
+            margins = [(0, -side % self.card.network.multiple) for side in part.shape]
+            planes = torch.from_numpy(np.pad(part, margins, mode="reflect"))[None, None].to(self.device)
+            with torch.inference_mode(), _exact_float32():
+                found = choose_backend(self._network, self.device, self._running, planes)
+            self._backend, self.taken = found
+        return self.tiling or self.tiling_for(shape)
+
+    def _made_backend(self) -> Backend | None:
+        """Make what runs the network; nothing while it has to be measured first."""
+        if not isinstance(self._network, UNet):
+            if self._running != Running():
+                raise BadSettings("running", "only a U-Net is run by anything else than torch in fp32")
+            return WholeUNet(self._network, self.device, self.card.network)
+        if self._running.is_settled:
+            return make_backend(self._network, self.device, self._running)
+        refuse_missing(self._running, self.device)
+        return None
+
+    def _bytes_per_pixel(self) -> float:
+        """Give what a pass needs at its peak, per pixel of the working grid, together with its output."""
+        network = self.card.network
+        most = whole_bytes_per_pixel(network) if self._backend is None else self._backend.bytes_per_pixel
+        return most + 4.0 * OUTPUT_COPIES * network.outputs
 
     def _memory_bytes(self) -> float:
         if self.memory_gib is not None:
@@ -280,18 +361,32 @@ def refuse_unusable(plane: RawPlane) -> None:
         raise BadInput(f"the image has no pixels (its shape is {plane.shape})")
     if np.issubdtype(plane.dtype, np.floating):
         with np.errstate(over="ignore"):
-            wrong = plane.size - int(np.count_nonzero(np.isfinite(plane.astype(np.float32, copy=False))))
+            parts = (plane[rows].astype(np.float32, copy=False) for rows in bands_of(plane.shape))
+            wrong = plane.size - sum(int(np.count_nonzero(np.isfinite(part))) for part in parts)
         if wrong:
             raise BadInput(f"{wrong} of {plane.size} pixels are NaN or infinite; replace them first")
 
 
-def bytes_per_pixel(network: UNetSettings) -> float:
-    """Memory that a pass needs at its peak, per pixel of the working grid.
+def _looked_at(field: Field) -> Seen:
+    """Compute a field as the network sees it."""
+    plane = np.ascontiguousarray(np.rot90(field.normalised.whole(), field.turns))
+    return Seen(plane, field.turns, field.zoom, field.light)
 
-    The most is alive at the top of the way up: the features of all levels, the joined ones, and what the
-    convolutions make of them. Measured for the thesis' network: 510 to 530 bytes, on 1024² to 2048² px.
-    """
-    return 4.0 * network.width * (11 if network.residual else 9)
+
+def _move(plane: Plane, offset_px: NDArray[np.float64]) -> None:
+    """Move what a plane (Y X) shows down and right by `offset_px`, in its place; its edges are drawn out."""
+    down = math.ceil(abs(offset_px[0])) + 1
+    whole = plane.shape[0]
+    bands = list(bands_of(plane.shape))
+    above = plane[:0].copy()  # rows above the band as they were: the band itself is written over
+    for rows in bands:
+        kept = plane[max(rows.start, rows.stop - down) : rows.stop].copy()
+        first = max(0, rows.start - down)
+        last = min(whole, rows.stop + down)
+        around = np.concatenate([above, plane[rows.start : last]])
+        moved = shift(around, offset_px, order=1, mode="nearest")
+        plane[rows] = moved[rows.start - first : rows.stop - first]
+        above = np.concatenate([above, kept])[-down:]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import numpy as np
 from unstained.arrays import Planes, RawPlane
 from unstained.errors import BadInput
 from unstained.networks.bundle import Model, ModelCard, load_model_bundle
+from unstained.prediction.backends import Running
 from unstained.prediction.engine import Engine, Prediction
 from unstained.prediction.tiling import Tiling
 
@@ -34,8 +35,9 @@ class Labeller:
         *,
         memory_gib: float | None = None,
         tiling: Tiling | None = None,
+        running: Running | None = None,
     ) -> None:
-        self.engine = Engine(model, device=device, memory_gib=memory_gib, tiling=tiling)
+        self.engine = Engine(model, device=device, memory_gib=memory_gib, tiling=tiling, running=running)
         self.card: ModelCard = model.card
         self.extras = model.extras
         self.device = str(self.engine.device)
@@ -86,19 +88,20 @@ class Labeller:
         return f"<Labeller {self.name!r}: {self.card.input} → {stains}, pixels of {size}, on {self.device}>"
 
 
-def load_model(name_or_path: str | Path, device: str = "auto") -> Labeller:
+def load_model(name_or_path: str | Path, device: str = "auto", running: Running | None = None) -> Labeller:
     """Load a bundled model by its name, or any model by its path, ready to predict.
 
     `device` is `cpu`, `cuda` or `auto` (CUDA where there is any; the labeller's `device` says which).
+    `running` says by which library and how exactly the network is run: torch in fp32 unless told otherwise.
 
     Raises
     ------
     ModelNotFound, BadModel
         There is no such model, or its files aren't what they should be.
-    BadSettings
-        There is no such device.
+    BadSettings, MissingExtra
+        There is no such device, or what `running` names can't run on it, or isn't installed.
     """
-    return Labeller(load_model_bundle(name_or_path), device)
+    return Labeller(load_model_bundle(name_or_path), device, running=running)
 
 
 def one_plane(image: Any) -> RawPlane:

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from unstained.arrays import Plane, Planes
+from unstained.networks.normalisation import Indices
 from unstained.networks.unet import UNetSettings
 from unstained.settings import Settings
 
@@ -76,25 +77,37 @@ def predict_outputs(
     Each output is (C Y/n X/n) of its window, where n divides `tiling.multiple`, and becomes (C Y/n X/n) of
     the plane, rounded up. Outputs with n > 1 join up in mode `exact` alone.
     """
+    return predict_windows(plane.shape, lambda rows, columns: plane[np.ix_(rows, columns)], predict, tiling)
+
+
+def predict_windows(
+    shape: tuple[int, ...],
+    window: Callable[[Indices, Indices], Plane],
+    predict: Callable[[Planes], Sequence[Planes]],
+    tiling: Tiling,
+) -> list[Planes]:
+    """Do as `predict_outputs` for a plane of `shape` (Y X) that needn't ever be there as a whole.
+
+    `window` gives the pixels of some rows and columns; beyond the edges, those that lie mirrored.
+    """
     margin = tiling.halo if tiling.mode == "centre" else 0
-    padded = _padded(plane, margin, tiling)
-    rows, columns = (list(_windows(side, margin, tiling)) for side in padded.shape)
+    unit = tiling.step if tiling.mode == "centre" else tiling.multiple
+    sides = [side + -side % unit + 2 * margin for side in shape]
+    mirrored = [np.pad(np.arange(side), (margin, padded - side - margin), mode="reflect")
+                for side, padded in zip(shape, sides, strict=True)]  # fmt: skip
     joined: list[Planes] = []
-    for row, column in itertools.product(rows, columns):
-        outputs = predict(padded[None, row.start : row.stop, column.start : column.stop])
+    for row, column in itertools.product(*(list(_windows(side, margin, tiling)) for side in sides)):
+        taken = window(mirrored[0][row.start : row.stop], mirrored[1][column.start : column.stop])
+        outputs = predict(taken[None])
         if not joined:
             strides = [(row.stop - row.start) // output.shape[1] for output in outputs]
-            joined = [_empty(*pair, padded.shape) for pair in zip(outputs, strides, strict=True)]
+            joined = [_empty(*pair, shape) for pair in zip(outputs, strides, strict=True)]
         for whole, output, n in zip(joined, outputs, strides, strict=True):
-            kept = output[:, _kept(row, n), _kept(column, n)]
-            whole[:, row.first // n : row.last // n, column.first // n : column.last // n] = kept
-    return [_cropped(*pair, margin, plane.shape) for pair in zip(joined, strides, strict=True)]
-
-
-def _padded(plane: Plane, margin: int, tiling: Tiling) -> Plane:
-    """Mirror a plane at its edges: to a multiple of what the network needs, or to whole windows."""
-    unit = tiling.step if tiling.mode == "centre" else tiling.multiple
-    return np.pad(plane, [(margin, -side % unit + margin) for side in plane.shape], mode="reflect")
+            to = tuple(_place(part, margin, n, side)
+                       for part, side in zip((row, column), whole.shape[1:], strict=True))  # fmt: skip
+            rows, columns = (_kept(part, n, place) for part, place in zip((row, column), to, strict=True))
+            whole[:, to[0], to[1]] = output[:, rows, columns]
+    return joined
 
 
 def _windows(side: int, margin: int, tiling: Tiling) -> Iterator[Window]:
@@ -103,14 +116,16 @@ def _windows(side: int, margin: int, tiling: Tiling) -> Iterator[Window]:
         yield Window(max(0, first - tiling.halo), min(side, last + tiling.halo), first, last)
 
 
-def _kept(window: Window, stride: int) -> slice:
-    return slice((window.first - window.start) // stride, (window.last - window.start) // stride)
+def _place(window: Window, margin: int, stride: int, side: int) -> slice:
+    """Find where what is kept of a window lies in an output that is `side` px long."""
+    first, last = ((end - margin) // stride for end in (window.first, window.last))
+    return slice(first, min(last, side))
+
+
+def _kept(window: Window, stride: int, place: slice) -> slice:
+    first = (window.first - window.start) // stride
+    return slice(first, first + place.stop - place.start)
 
 
 def _empty(output: Planes, stride: int, shape: tuple[int, ...]) -> Planes:
-    return np.empty((len(output), *(side // stride for side in shape)), output.dtype)
-
-
-def _cropped(whole: Planes, stride: int, margin: int, shape: tuple[int, ...]) -> Planes:
-    rows, columns = (slice(margin // stride, margin // stride - -side // stride) for side in shape)
-    return whole[:, rows, columns]
+    return np.empty((len(output), *(-(-side // stride) for side in shape)), output.dtype)
