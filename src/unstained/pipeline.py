@@ -10,6 +10,10 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_only
 
 from unstained.arrays import RawPlane
+from unstained.cost.costing import NO_MODEL, CostRequest, costs_of
+from unstained.cost.estimate import Costs
+from unstained.cost.files import write_costs
+from unstained.cost.prices import load_prices
 from unstained.errors import BadInput, BadSettings, MissingChannel, OutputExists, listed
 from unstained.measurement.evaluation import evaluate_plate
 from unstained.measurement.evaluation_files import read_evaluations, write_evaluations
@@ -617,3 +621,37 @@ def _truth_of(evaluation: Path) -> Plate | None:
     run = read_json(evaluation / RUN) or {}
     path = run.get("inputs", {}).get("truth", {}).get("path")
     return open_plate(Path(path)) if path is not None and Path(path).exists() else None
+
+
+def cost(
+    plate: Plate | None,
+    model: Model | None,
+    out: Path | None,
+    request: CostRequest,
+    *,
+    overwrite: bool = False,
+    telling: Telling = SILENT,
+) -> Costs:
+    """Time this machine on real fields; tell time and money of training and labelling, here and elsewhere.
+
+    Without a plate the built-in images are timed, for a plate of the usual size; without a model the default
+    recipe. Into `out`, where one is given, go `cost.json`, `cost.csv` and `cost.png`.
+
+    Raises
+    ------
+    OutputExists, MissingChannel, BadSettings
+        Nothing is written then.
+    """
+    if out is not None:
+        refuse_output(out, overwrite)
+    prices = load_prices(request.prices)
+    if model is None:
+        telling.caution(NO_MODEL)
+    found = costs_of(plate, model, prices, request, partial(telling.count, "measure this machine"))
+    if out is not None:
+        known = plate_record(plate, found.times.input) if plate is not None else None
+        weights = None if model is None else model.card.weights_sha256
+        asked = request.model_dump(mode="json")
+        with results_folder(out, "cost", asked, {"plate": known, "model": weights}, overwrite=overwrite):
+            write_costs(out, found)
+    return found
