@@ -157,7 +157,7 @@ def _stability(tables: Tables, shared: dict[str, Any]) -> None:
 
 
 DATA = {
-    "drift-power": "; features of the image alone",
+    "drift-power": "; features of the image alone, as the network of the studies' plate sees it",
     "harm": "; validation fields, too, each with 10 corrupted copies",
     "embeddings": "",
     "stability": "; 24 test fields, each corrupted",
