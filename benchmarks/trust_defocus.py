@@ -33,7 +33,7 @@ from unstained.prediction.engine import Engine
 from unstained.training.models import Subject
 from unstained.training.recipes import TrainingSettings
 from unstained.trust.features import SEEN_NAMES, FieldFeatures, seen_features
-from unstained.trust.making import trust_of
+from unstained.trust.kept import trust_of
 from unstained.trust.reference import Reference
 
 COMMAND = "python benchmarks/trust_defocus.py --data data --out work/defocus"

@@ -20,7 +20,7 @@ from unstained.plates.importing import import_plate
 from unstained.prediction.engine import Engine
 from unstained.trust.examples import UNCHANGED, Change, corrupted, view_of
 from unstained.trust.features import field_features
-from unstained.trust.making import trust_of
+from unstained.trust.kept import trust_of
 
 MODEL, TEST = "hela-rpe1-nuclei", "A01/2"
 OTHERS = ("cellpainting-brightfield", "neurons", "scratch-assay")

@@ -165,6 +165,14 @@ def test_importing_brings_nothing_heavy(module):
     assert found.stdout.split() == []
 
 
+def test_one_image_is_predicted_without_what_only_plates_need():
+    slow = {"lightning", "pandas", "ngio", "zarr", "scipy.stats", "scipy.signal", "matplotlib", "plotly"}
+    needed = "unstained.prediction.files, unstained.trust.kept"
+    told = f"import sys, {needed}; print(*{slow!r} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
+
+
 def test_every_public_name_is_there():
     assert [name for name in unstained.__all__ if not getattr(unstained, name)] == []
 

@@ -20,17 +20,16 @@ from unstained.measurement.evaluation_files import read_evaluations, write_evalu
 from unstained.measurement.evaluation_record import Evaluation
 from unstained.measurement.plates import MEASURED, Tables, measure_plate, measure_real, stored_tables
 from unstained.measurement.wells import write_tables
-from unstained.networks.bundle import Model, ModelCard, load_model_bundle, save_model
+from unstained.networks.bundle import Model, load_model_bundle, save_model
 from unstained.plates.foreign import is_ours
 from unstained.plates.importing import ImportSettings, import_plate
 from unstained.plates.overlaps import common_ground
 from unstained.plates.plate import Plate, open_plate
 from unstained.plates.splitting import Split, split_plate
 from unstained.prediction.calibration import with_likely_spots
-from unstained.prediction.engine import Prediction
 from unstained.prediction.labeller import Labeller
-from unstained.prediction.plates import VERDICTS, Judge, PlateSettings, Verdict, predict_plate, worse
-from unstained.prediction.verdicts import advice, doubted
+from unstained.prediction.plates import PlateSettings, predict_plate
+from unstained.prediction.verdicts import VERDICTS, Verdict, advice, worse
 from unstained.provenance import (
     RUN,
     keep_if_same,
@@ -61,7 +60,8 @@ from unstained.training.pairs import make_pairs
 from unstained.training.recipes import TrainingSettings
 from unstained.trust.check import DriftCheck, check_fields
 from unstained.trust.features import Vector, field_features
-from unstained.trust.making import AS_USUAL, TrustSettings, make_trust, to_files, trust_of
+from unstained.trust.kept import judge_of, to_files, trust_of
+from unstained.trust.making import AS_USUAL, TrustSettings, make_trust
 from unstained.trust.mapping import MappedCrops, MapSettings, map_crops
 from unstained.trust.verdict import Trust
 from unstained.trust.watch import Watcher, detectors
@@ -205,7 +205,8 @@ def predict(
         "plate": plate_record(plate, *(settings.input_channel or each.card.input for each in labellers)),
         "models": {each.name: each.card.weights_sha256 for each in labellers},
     }
-    record_in_plate(predicted, run_record("predict", settings.model_dump(mode="json"), inputs))
+    ways = {"engines": {each.name: str(each.engine.way) for each in labellers}}
+    record_in_plate(predicted, run_record("predict", settings.model_dump(mode="json") | ways, inputs))
     return predicted
 
 
@@ -223,23 +224,6 @@ def with_trust(
         return model
     telling.note(f"trust: {found.promises()}")
     return Model(model.card, model.network, {**model.extras, **to_files(found)})
-
-
-def judge_of(labellers: Sequence[Labeller], *, real: bool) -> Judge | None:
-    """Make what judges the fields that these models predict; None where none knows anything of its limits.
-
-    On `real` images a model that has only seen simulated ones is never trusted.
-    """
-    known = {each.name: trust_of(each.name, each.extras) for each in labellers}
-    if not any(known.values()) and not any(each.card.simulated and real for each in labellers):
-        return None
-
-    def judge(card: ModelCard, plane: RawPlane, prediction: Prediction) -> Verdict | None:
-        trust = known[card.name]
-        verdict = None if trust is None else trust.judge(card, plane, prediction)
-        return doubted(card, verdict) if card.simulated and real else verdict
-
-    return judge
 
 
 def measure(
@@ -431,9 +415,7 @@ def screen(
     return predicted
 
 
-def study(
-    name: str, bench: Workbench, out: Path, *, overwrite: bool = False
-) -> Study:
+def study(name: str, bench: Workbench, out: Path, *, overwrite: bool = False) -> Study:
     """Answer one question of method on a plate with truth; writes `out/study.json`, tables and figures.
 
     What is trained and scored is kept in the workbench's folder; interrupted, the same call goes on.

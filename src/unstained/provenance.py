@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unstained.errors import OutputExists, OutputFailed, refuse_existing
-from unstained.plates.plate import Plate
 from unstained.settings import Settings
 from unstained.version import __version__
+
+if TYPE_CHECKING:
+    from unstained.plates.plate import Plate
 
 RUN = "run.json"
 UNFINISHED = "unfinished.json"
@@ -45,7 +47,7 @@ def run_path(out: Path) -> Path:
     return out.with_name(f"{out.name}.{RUN}")
 
 
-def plate_record(plate: Plate, *channels: str) -> dict[str, Any]:
+def plate_record(plate: "Plate", *channels: str) -> dict[str, Any]:
     """Say which plate it is: by its path, and by the pixels of some channels where their hashes are known."""
     named = list(dict.fromkeys(channels))
     known = [plate.field_info(name).get("fingerprints", {}) for name in plate.fields]
@@ -58,7 +60,7 @@ def plate_record(plate: Plate, *channels: str) -> dict[str, Any]:
     }
 
 
-def record_in_plate(plate: Plate, record: Mapping[str, Any]) -> None:
+def record_in_plate(plate: "Plate", record: Mapping[str, Any]) -> None:
     """Keep a run's record in a plate, and beside it where it is a local folder."""
     plate.update_info(runs={**plate.info.get("runs", {}), record["command"]: json.loads(to_json(record))})
     if isinstance(plate.path, Path):

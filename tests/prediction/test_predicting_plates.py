@@ -19,7 +19,8 @@ from unstained.errors import (
 from unstained.networks.normalisation import StainScale
 from unstained.plates.plate import FieldName, create_plate, fingerprint, open_plate
 from unstained.prediction.labeller import Labeller
-from unstained.prediction.plates import PlateSettings, predict_plate, worst
+from unstained.prediction.plates import PlateSettings, predict_plate
+from unstained.prediction.verdicts import worst
 
 FIELDS = {FieldName("A01", 0): (40, 50), FieldName("A01", 1): (40, 50), FieldName("B03", 0): (33, 47)}
 

@@ -6,9 +6,9 @@ import pytest
 from unstained.imaging.corruptions import KINDS
 from unstained.plates.plate import FieldName
 from unstained.plates.regions import Region
-from unstained.trust.envelope import find_envelope
 from unstained.trust.examples import Example
 from unstained.trust.features import FieldFeatures
+from unstained.trust.finding_envelope import find_envelope
 
 NOTHING = FieldFeatures(np.zeros(1), np.zeros(1))
 

@@ -9,7 +9,8 @@ from scipy.ndimage import gaussian_filter
 from unstained.errors import BadModel
 from unstained.prediction.engine import Engine
 from unstained.trust.examples import Bench, Change, corrupted, view_of
-from unstained.trust.making import ENVELOPE, QUALITY, TrustSettings, make_trust, to_files, trust_of
+from unstained.trust.kept import ENVELOPE, QUALITY, to_files, trust_of
+from unstained.trust.making import TrustSettings, make_trust
 from unstained.trust.verdict import describe
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,9 +24,10 @@ from unstained.cli.task import Task, counted, task
 if TYPE_CHECKING:
     from unstained.measurement.evaluation_record import Evaluation
     from unstained.plates.plate import Plate
+    from unstained.prediction.labeller import Labeller
 
 VERDICTS = ("trust", "caution", "refuse")
-"""From best to worst; as of `prediction.plates`, which is too heavy to import for `--help`."""
+"""From best to worst; as of `prediction.verdicts`, which is too heavy to import for `--help`."""
 
 MOST_REASONS = 5
 """Of so many fields the reason is printed."""
@@ -42,6 +43,14 @@ def predict(
     input: InputChannel = None,
     pixel_size_um: PixelSize = None,
     device: Device = "auto",
+    engine: Annotated[
+        Literal["torch", "onnx", "openvino", "auto"],
+        typer.Option(help="What runs the network; auto: the fastest on the first field."),
+    ] = "torch",
+    precision: Annotated[
+        Literal["fp32", "bf16", "fp16", "auto"],
+        typer.Option(help="How exactly; auto: the fastest that changes next to nothing."),
+    ] = "fp32",
     strict: Annotated[
         bool, typer.Option("--strict", help="Leave fields whose verdict is refuse out of the tables.")
     ] = False,
@@ -60,39 +69,30 @@ def predict(
     Example: unstained predict image.tif --model hela-rpe1-nuclei --out predicted.tif --pixel-size-um 0.3
     """
     with task("predict", json=json) as told:
-        from unstained import pipeline
-        from unstained.plates.plate import open_plate
-        from unstained.prediction.files import predict_file
+        from unstained.prediction.backends import Running
         from unstained.prediction.labeller import load_model
-        from unstained.prediction.plates import PlateSettings
-        from unstained.prediction.verdicts import advice
 
-        labellers = [load_model(name, device) for name in model]
+        running = Running.checked({"backend": engine, "precision": precision}, "--engine, --precision")
+        labellers = [load_model(name, device, running) for name in model]
         told.say(f"on {labellers[0].device}")
-        if (image := Path(source)).is_file():
-            for each in labellers:
-                if each.card.simulated:
-                    told.caution(advice(each.card))
-            judge = pipeline.judge_of(labellers, real=True)
-            _, verdict = predict_file(
-                image, labellers, out, pixel_size_um=pixel_size_um, judge=judge, overwrite=overwrite
-            )
-            told.say(f"wrote {out}")
-            rows = [_row(None, None, verdict)]
+        if Path(source).is_file():
+            rows = _predict_image(told, Path(source), labellers, out, pixel_size_um, overwrite=overwrite)
         else:
-            chosen = PlateSettings().updated(
-                fields=named(fields), input_channel=input, pixel_size_um=pixel_size_um, strict=strict
-            )
-            predicted = pipeline.predict(
-                open_plate(place(source)), labellers, out, chosen, overwrite=overwrite, telling=told.telling()
-            )
-            told.say(
-                f"wrote {out}: {', '.join(predicted.channels)} of {counted(len(predicted.fields), 'field')}"
-            )
-            told.say(f"next: unstained measure {out} --out tables")
-            rows = field_rows(predicted)
+            asked = {
+                "fields": named(fields),
+                "input_channel": input,
+                "pixel_size_um": pixel_size_um,
+                "strict": strict,
+            }
+            rows = _predict_plate(told, place(source), labellers, out, asked, overwrite=overwrite)
+        for each in labellers:
+            if each.engine.taken is not None:
+                told.say(f"{each.name}: {each.engine.taken}")
         say_verdicts(told, rows)
-        told.found(out=out, models=[each.name for each in labellers], device=labellers[0].device, fields=rows)
+        told.found(
+            out=out, models=[each.name for each in labellers], device=labellers[0].device,
+            engines={each.name: str(each.engine.way) for each in labellers}, fields=rows,
+        )  # fmt: skip
 
 
 def measure(
@@ -207,6 +207,40 @@ def report(
         )  # fmt: skip
         told.say(f"wrote {page}")
         told.found(out=page)
+
+
+def _predict_image(
+    told: Task, image: Path, labellers: "list[Labeller]", out: Path, size_um: float | None, *, overwrite: bool
+) -> list[dict[str, Any]]:
+    """Predict one image file; imports nothing that only plates need, as the first image should come soon."""
+    from unstained.prediction.files import predict_file
+    from unstained.prediction.verdicts import advice
+    from unstained.trust.kept import judge_of
+
+    for each in labellers:
+        if each.card.simulated:
+            told.caution(advice(each.card))
+    judge = judge_of(labellers, real=True)
+    _, verdict = predict_file(image, labellers, out, pixel_size_um=size_um, judge=judge, overwrite=overwrite)
+    told.say(f"wrote {out}")
+    return [_row(None, None, verdict)]
+
+
+def _predict_plate(
+    told: Task, source: Path | str, labellers: "list[Labeller]", out: Path, asked: dict[str, Any], *,
+    overwrite: bool,
+) -> list[dict[str, Any]]:  # fmt: skip
+    from unstained import pipeline
+    from unstained.plates.plate import open_plate
+    from unstained.prediction.plates import PlateSettings
+
+    predicted = pipeline.predict(
+        open_plate(source), labellers, out, PlateSettings().updated(**asked),
+        overwrite=overwrite, telling=told.telling(),
+    )  # fmt: skip
+    told.say(f"wrote {out}: {', '.join(predicted.channels)} of {counted(len(predicted.fields), 'field')}")
+    told.say(f"next: unstained measure {out} --out tables")
+    return field_rows(predicted)
 
 
 def field_rows(predicted: "Plate") -> list[dict[str, Any]]:

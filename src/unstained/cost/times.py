@@ -12,8 +12,8 @@ from unstained.settings import Settings
 from unstained.training.batch_norm import MOST_REGIONS, SIDE
 from unstained.training.fitting import VALIDATIONS
 from unstained.training.models import MOST_CALIBRATED, MOST_REGISTERED
-from unstained.trust.envelope import FEWEST_FIELDS
 from unstained.trust.examples import parts_of
+from unstained.trust.finding_envelope import FEWEST_FIELDS
 from unstained.trust.making import AS_USUAL, TrustSettings, planned
 from unstained.trust.verdict import FEWEST_TRIED
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import scipy  # its submodules load when first used; `signal` takes a while
 from numpy.typing import NDArray
 from scipy.ndimage import convolve, gaussian_filter, map_coordinates
-from scipy.signal import fftconvolve
-from skimage.restoration import estimate_sigma
+from skimage import restoration
 
 from unstained.arrays import Plane, RawPlane
 from unstained.errors import BadSettings, listed
@@ -128,7 +128,9 @@ def defocus(plane: Plane, distance_um: float, view: View, rng: Rng) -> Plane:
     if left > 1 - 1e-6:
         return plane
     border = [(side // 2, side // 2) for side in kernel.shape]
-    blurred = fftconvolve(np.pad(plane, border, mode="reflect"), kernel.astype(np.float32), mode="valid")
+    blurred = scipy.signal.fftconvolve(
+        np.pad(plane, border, mode="reflect"), kernel.astype(np.float32), mode="valid"
+    )
     return _with_noise(blurred, np.sqrt(1 - left) * _noise(plane), rng)
 
 
@@ -322,7 +324,7 @@ def on_the_way(kind: Kind, strength: float, share: float) -> float:
 
 def _noise(plane: Plane) -> float:
     """Estimate the standard deviation of the noise of single pixels, by the finest wavelets."""
-    return float(estimate_sigma(plane))
+    return float(restoration.estimate_sigma(plane))
 
 
 def _with_noise(plane: RawPlane, deviation: Plane | float, rng: Rng) -> Plane:

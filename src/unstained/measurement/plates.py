@@ -14,7 +14,8 @@ from unstained.measurement.known import KnownStain, known_stain
 from unstained.measurement.objects import measure_objects
 from unstained.measurement.wells import field_table, well_table, with_row_and_column
 from unstained.plates.plate import FieldName, Plate
-from unstained.prediction.plates import REFUSE, STRICT, worse
+from unstained.prediction.plates import STRICT
+from unstained.prediction.verdicts import REFUSE, worse
 from unstained.segmentation.recipes import Recipe, segment
 
 MEASURED = "measured"

@@ -46,6 +46,9 @@ class Running(Settings):
             raise ValueError("backend openvino runs in fp32 or bf16, not in fp16")
         return self
 
+    def __str__(self) -> str:
+        return f"{self.backend} {self.precision}"
+
     @property
     def is_settled(self) -> bool:
         """Whether nothing is left to be measured."""
@@ -75,7 +78,7 @@ class Taken(NamedTuple):
     def __str__(self) -> str:
         times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
         reasons = "".join(f"; {name}: {reason}" for name, reason in self.refused.items())
-        return f"took {described(self.running)} ({times}{reasons})"
+        return f"took {self.running} ({times}{reasons})"
 
 
 class WholeUNet:
@@ -130,18 +133,18 @@ def choose_backend(
         try:
             backend = make_backend(network, device, way)
         except MissingExtra as error:
-            refused[described(way)] = str(error)
+            refused[str(way)] = str(error)
             continue
         fault = fault_of(backend(planes)[0], expected, way.precision)
         if fault:
-            refused[described(way)] = fault
+            refused[str(way)] = fault
         else:
             backends[way] = backend
     if not backends:
         raise BadSettings("running", "; ".join(f"{way}: {fault}" for way, fault in refused.items()))
     seconds = {way: _median_seconds(backend, planes) for way, backend in backends.items()}
     best = min(seconds, key=lambda way: seconds[way])
-    return backends[best], Taken(best, {described(way): time for way, time in seconds.items()}, refused)
+    return backends[best], Taken(best, {str(way): time for way, time in seconds.items()}, refused)
 
 
 def refuse_missing(running: Running, device: torch.device) -> None:
@@ -153,7 +156,7 @@ def refuse_missing(running: Running, device: torch.device) -> None:
         The back end isn't one for this device, or its library isn't installed.
     """
     if not ways_of(running, device):
-        raise BadSettings("running", f"{described(running)} doesn't run on {device}; there is torch")
+        raise BadSettings("running", f"{running} doesn't run on {device}; there is torch")
     refuse_missing_library(running.backend)
 
 
@@ -169,11 +172,6 @@ def ways_of(running: Running, device: torch.device) -> list[Running]:
         every.append(Running(backend="torch", precision="fp16"))
     fits = [way for way in every if running.backend in ("auto", way.backend)]
     return [way for way in fits if running.precision in ("auto", way.precision)]
-
-
-def described(running: Running) -> str:
-    """Name a way of running, for example `torch fp32`."""
-    return f"{running.backend} {running.precision}"
 
 
 def fault_of(stains: Tensor, expected: Tensor, precision: str) -> str:

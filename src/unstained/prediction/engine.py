@@ -135,12 +135,17 @@ class Engine:
         self.memory_gib = memory_gib
         self.tiling = tiling
         self.taken: Taken | None = None
-        self._running = running or Running()
+        self.running = running or Running()
         self._network = copy.deepcopy(model.network).eval()
         self._backend = self._made_backend()
         mirrors = MIRRORS if self.card.light_deg is None else LIT_MIRRORS
         self._mirrors = mirrors if self.card.average_flips else mirrors[:1]
         self._warned = quiet
+
+    @property
+    def way(self) -> Running:
+        """How the network is run: as asked, or as measured on the first field."""
+        return self.running if self.taken is None else self.taken.running
 
     def predict(self, plane: RawPlane, pixel_size_um: float | None = None) -> Planes:
         """Predict every stain (stain Y X) of one field (Y X), in the camera units of the training stains.
@@ -279,19 +284,19 @@ class Engine:
             margins = [(0, -side % self.card.network.multiple) for side in part.shape]
             planes = torch.from_numpy(np.pad(part, margins, mode="reflect"))[None, None].to(self.device)
             with torch.inference_mode(), _exact_float32():
-                found = choose_backend(self._network, self.device, self._running, planes)
+                found = choose_backend(self._network, self.device, self.running, planes)
             self._backend, self.taken = found
         return self.tiling or self.tiling_for(shape)
 
     def _made_backend(self) -> Backend | None:
         """Make what runs the network; nothing while it has to be measured first."""
         if not isinstance(self._network, UNet):
-            if self._running != Running():
+            if self.running != Running():
                 raise BadSettings("running", "only a U-Net is run by anything else than torch in fp32")
             return WholeUNet(self._network, self.device, self.card.network)
-        if self._running.is_settled:
-            return make_backend(self._network, self.device, self._running)
-        refuse_missing(self._running, self.device)
+        if self.running.is_settled:
+            return make_backend(self._network, self.device, self.running)
+        refuse_missing(self.running, self.device)
         return None
 
     def _bytes_per_pixel(self) -> float:

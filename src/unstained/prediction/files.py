@@ -10,7 +10,7 @@ from unstained.arrays import Planes
 from unstained.errors import OutputFailed
 from unstained.plates.images import read_image
 from unstained.prediction.labeller import Labeller
-from unstained.prediction.plates import Judge, Verdict, predict_judged, worst
+from unstained.prediction.verdicts import Judge, Verdict, predict_judged, worst
 from unstained.provenance import refuse_output, run_path, run_record, sha256_of, write_json
 
 TIFF_SUFFIXES = (".tif", ".tiff")

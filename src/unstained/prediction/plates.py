@@ -1,16 +1,16 @@
 """Predict a plate into a plate of its own, field by field; a second run goes on where the first stopped."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 from pydantic import Field
 
-from unstained.arrays import Planes, RawPlane
+from unstained.arrays import Planes
 from unstained.errors import (
     BadInput,
     BadSettings,
@@ -24,19 +24,11 @@ from unstained.networks.bundle import ModelCard
 from unstained.plates import storage
 from unstained.plates.listing import field_path
 from unstained.plates.plate import FieldName, Plate, create_plate, fingerprint
-from unstained.prediction.engine import Prediction, pixel_scale
+from unstained.prediction.engine import pixel_scale
 from unstained.prediction.labeller import Labeller
+from unstained.prediction.verdicts import Judge, predict_judged, worst
 from unstained.settings import Settings
 from unstained.version import __version__
-
-Verdict: TypeAlias = dict[str, Any]
-"""`verdict` (`trust`, `caution` or `refuse`), `reason`, and what else a judge has to say; any JSON."""
-
-Judge: TypeAlias = Callable[[ModelCard, RawPlane, Prediction], Verdict | None]
-"""Takes a model's card, the label-free field (Y X) as recorded, and what the model made of it."""
-
-TRUST, CAUTION, REFUSE = VERDICTS = ("trust", "caution", "refuse")
-"""From best to worst."""
 
 STRICT = "strict"
 """Key of a predicted plate's info: whether tables leave refused fields out."""
@@ -144,6 +136,7 @@ class _Job:
             "models": {each.name: _fingerprint_of(each.card) for each in self.inputs},
             "inputs": {each.name: channel for each, channel in self.inputs.items()},
             "pixel_size_um": self.pixel_size_um,
+            "running": {each.name: str(each.engine.running) for each in self.inputs},
             "version": __version__,
         }
 
@@ -189,16 +182,6 @@ class _Job:
         return np.concatenate(planes), {**record, "verdict": worst(verdicts.values())}
 
 
-def predict_judged(
-    labeller: Labeller, plane: RawPlane, pixel_size_um: float | None, judge: Judge | None
-) -> tuple[Planes, Verdict | None]:
-    """Predict a field's stains (stain Y X), and judge them in the same pass; None without a judge."""
-    if judge is None:
-        return labeller.engine.predict(plane, pixel_size_um), None
-    prediction = labeller.engine.predict_with_embedding(plane, pixel_size_um)
-    return prediction.stains, judge(labeller.card, plane, prediction)
-
-
 def summarised(card: ModelCard) -> dict[str, Any]:
     """Say which model it is, in plain JSON: its card without the network's and the training's settings."""
     return card.model_dump(mode="json", by_alias=True, exclude=_NOT_SUMMARISED)
@@ -207,17 +190,6 @@ def summarised(card: ModelCard) -> dict[str, Any]:
 def roles_of(card: ModelCard, of_input: str) -> list[str]:
     """Name the roles (`train`, `validation`, `test`) that a field had in a model's training."""
     return [role for role, prints in card.fingerprints.items() if of_input in prints.values()]
-
-
-def worse(*verdicts: str) -> str:
-    """Give the worst of some words for verdicts."""
-    return max(verdicts, key=VERDICTS.index)
-
-
-def worst(verdicts: Iterable[Verdict | None]) -> Verdict | None:
-    """Give the worst of several verdicts; None where none was given."""
-    given = [verdict for verdict in verdicts if verdict is not None]
-    return max(given, key=lambda verdict: VERDICTS.index(verdict["verdict"]), default=None)
 
 
 def _input_channel(plate: Plate, card: ModelCard, settings: PlateSettings) -> str:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from unstained.errors import BadInput, BadSettings, listed
 from unstained.plates.fields import well_name
-from unstained.prediction.plates import VERDICTS
+from unstained.prediction.verdicts import VERDICTS
 from unstained.ranking.columns import WELL, columns_of, joined
 from unstained.ranking.corrections import Correction
 from unstained.ranking.estimates import Estimates, RankedPlate, estimate

@@ -9,13 +9,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 from scipy.ndimage import gaussian_filter, median_filter
-from skimage.restoration import (
-    denoise_nl_means,
-    denoise_wavelet,
-    ellipsoid_kernel,
-    estimate_sigma,
-    rolling_ball,
-)
+from skimage import restoration
 
 from unstained.arrays import Plane, RawPlane
 from unstained.segmentation.background import enlarge, shrink
@@ -89,10 +83,10 @@ def less_noisy(plane: Plane, method: str) -> Plane:
     if method == "median":
         calm = median_filter(plane, 3, mode="nearest")
     elif method == "wavelet":
-        calm = denoise_wavelet(plane, rescale_sigma=True)
+        calm = restoration.denoise_wavelet(plane, rescale_sigma=True)
     else:
-        noise = float(np.mean(estimate_sigma(plane)))
-        calm = denoise_nl_means(plane, 5, 6, h=0.8 * noise, sigma=noise, fast_mode=True)
+        noise = float(np.mean(restoration.estimate_sigma(plane)))
+        calm = restoration.denoise_nl_means(plane, 5, 6, h=0.8 * noise, sigma=noise, fast_mode=True)
     return np.asarray(calm, dtype=np.float32)
 
 
@@ -107,8 +101,8 @@ def above_rolling_ball(plane: Plane, radius_px: float) -> Plane:
         return np.zeros_like(plane)
     step = max(1, int(radius_px / BALL_PX))
     radius = max(1, round(radius_px / step))
-    ball = ellipsoid_kernel((2 * radius + 1,) * 2, BALL_HEIGHT)
-    under = rolling_ball(shrink((plane - low) / (high - low), step), kernel=ball)
+    ball = restoration.ellipsoid_kernel((2 * radius + 1,) * 2, BALL_HEIGHT)
+    under = restoration.rolling_ball(shrink((plane - low) / (high - low), step), kernel=ball)
     background = enlarge(under.astype(np.float32), step, plane.shape)
     left: Plane = np.clip(plane - (low + (high - low) * background), 0, None).astype(np.float32)
     return left

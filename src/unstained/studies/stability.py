@@ -17,8 +17,9 @@ from unstained.prediction.plates import roles_of
 from unstained.studies.figures import curves, pictures
 from unstained.studies.study import SHORT, Answer, Row, Study
 from unstained.studies.workbench import Workbench
-from unstained.trust.envelope import TOLERANCE, find_envelope
+from unstained.trust.envelope import TOLERANCE
 from unstained.trust.examples import CLEAN, UNCHANGED, Bench, Change, Example, corrupted, make_examples
+from unstained.trust.finding_envelope import find_envelope
 
 STAIN = "nuclei"
 USUAL_KINDS = ("thesis_defocus", "contrast", "brightness", "defocus")

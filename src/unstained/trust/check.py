@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from unstained.errors import BadInput
-from unstained.prediction.plates import VERDICTS
+from unstained.prediction.verdicts import VERDICTS
 from unstained.settings import Settings
 from unstained.trust.features import Vector
 from unstained.trust.mmd import permutation_test

@@ -1,16 +1,11 @@
 """What every model is given after training: reference, expected quality, causes, envelope."""
 
-import io
-import json
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from unstained.errors import BadInput, BadModel
+from unstained.errors import BadInput
 from unstained.networks.bundle import Model
 from unstained.plates.plate import Plate
 from unstained.plates.regions import Region
@@ -18,7 +13,6 @@ from unstained.plates.splitting import Split
 from unstained.prediction.engine import Engine
 from unstained.settings import Settings
 from unstained.trust.drift import DriftDetector, DriftSettings, calibrate_drift
-from unstained.trust.envelope import FEWEST_FIELDS, Envelope, find_envelope
 from unstained.trust.examples import (
     CLEAN,
     UNCHANGED,
@@ -31,11 +25,10 @@ from unstained.trust.examples import (
 )
 from unstained.trust.expected_quality import COUNT_ERRORS_TO, ExpectedQuality
 from unstained.trust.features import Vector, feature_names
+from unstained.trust.finding_envelope import FEWEST_FIELDS, find_envelope
 from unstained.trust.forest import Forest
 from unstained.trust.reference import Reference
 from unstained.trust.verdict import FEWEST_TRIED, Trust
-
-REFERENCE, QUALITY, ENVELOPE = "reference.npz", "quality.npz", "envelope.json"
 
 ENVELOPE_KINDS = ("defocus", "magnification")
 """Corruptions that the envelope is found for on as many fields as measurements need to correlate."""
@@ -141,57 +134,6 @@ def quality_of(example: Example) -> Vector:
     return np.array([*(value or 0.0 for value in example.pcc), *errors])
 
 
-def to_files(trust: Trust) -> dict[str, bytes]:
-    """Give the files that a model's bundle keeps."""
-    own = {"usual": trust.usual, "clean_pcc": trust.clean_pcc, "wells": trust.calibration_wells}
-    quality = {
-        **{f"quality_{name}": value for name, value in trust.quality.arrays().items()},
-        **{f"causes_{name}": value for name, value in trust.causes.arrays().items()},
-        **{name: np.array(value) for name, value in own.items()},
-        "kinds": np.array(trust.kinds),
-        "tried": trust.tried.astype(np.float32),
-    }
-    envelope = json.dumps(trust.envelope.model_dump(mode="json"), indent=1) + "\n"
-    drift = {} if trust.detector is None else trust.detector.state()
-    watching = {f"drift_{name}": value for name, value in drift.items()}
-    return {
-        REFERENCE: _packed({**trust.reference.arrays(), **watching}),
-        QUALITY: _packed(quality),
-        ENVELOPE: envelope.encode(),
-    }
-
-
-def trust_of(name: str, bundle: Mapping[str, bytes]) -> Trust | None:
-    """Read what the files of a model's bundle say of its limits; None where they say nothing.
-
-    Raises
-    ------
-    BadModel
-        A file is there and can't be read.
-    """
-    files = [bundle.get(part) for part in (REFERENCE, QUALITY, ENVELOPE)]
-    if any(content is None for content in files):
-        return None
-    try:
-        known, quality = _unpacked(files[0] or b""), _unpacked(files[1] or b"")
-        drift = _part(known, "drift_")
-        return Trust(
-            reference=Reference.from_arrays(known),
-            quality=ExpectedQuality.from_arrays(_part(quality, "quality_")),
-            causes=Forest.from_arrays(_part(quality, "causes_")),
-            kinds=tuple(map(str, quality["kinds"])),
-            tried=quality["tried"].astype(np.float64),
-            usual=float(quality["usual"]),
-            clean_pcc=float(quality["clean_pcc"]),
-            calibration_wells=int(quality["wells"]),
-            envelope=Envelope.model_validate_json(files[2] or b""),
-            detector=DriftDetector.restored(drift) if drift else None,
-        )
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        what = f"{QUALITY}, {REFERENCE} or {ENVELOPE}"
-        raise BadModel(f"model {name!r}: {what} is damaged: {error}") from error
-
-
 def _usual_distance(tried: Vector, fields: Sequence[str]) -> float:
     """Give the distance within which 99 % of examples find one of another field."""
     own = np.asarray(fields)
@@ -206,18 +148,3 @@ def _usual_distance(tried: Vector, fields: Sequence[str]) -> float:
 
 def _some(regions: Sequence[Region], most: int) -> list[Region]:
     return list(regions[:: -(-len(regions) // most)]) if regions else []
-
-
-def _packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    held = io.BytesIO()
-    np.savez_compressed(held, **dict(arrays))  # type: ignore[arg-type]
-    return held.getvalue()
-
-
-def _unpacked(content: bytes) -> dict[str, NDArray[Any]]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as found:
-        return {name: found[name] for name in found.files}
-
-
-def _part(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

@@ -9,7 +9,7 @@ from unstained.arrays import RawPlane
 from unstained.imaging.corruptions import KINDS
 from unstained.networks.bundle import ModelCard
 from unstained.prediction.engine import Prediction
-from unstained.prediction.plates import TRUST, worse
+from unstained.prediction.verdicts import TRUST, worse
 from unstained.trust.drift import DriftDetector
 from unstained.trust.envelope import Envelope
 from unstained.trust.expected_quality import FEWEST_WELLS, Expected, ExpectedQuality
