@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from unstained.errors import BadInput, MissingChannel, OutputExists
+from unstained.measurement import pooling
 from unstained.measurement.known import known_stain
 from unstained.measurement.plates import measure_plate, measure_real, stored_tables
 from unstained.plates.plate import FieldName, Plate, create_plate
@@ -66,6 +67,18 @@ def test_what_is_stored_is_what_was_measured(make):
     assert counts.to_dict() == {
         ("nuclei", "A01"): 4, ("nuclei", "A02"): 1, ("gfp", "A01"): 2, ("gfp", "A02"): 0,
     }  # fmt: skip
+
+
+def test_several_processes_measure_the_same(make, monkeypatch):
+    plate = make({f"A01/{field}": {"nuclei": field, "gfp": 2} for field in range(5)})
+    alone = measure_plate(plate)
+    labels = plate.read_labels(FieldName("A01", 4), "cells")
+    monkeypatch.setattr(pooling, "PAYS_FROM_S", 0.0)
+    monkeypatch.setattr(pooling, "cpu_count", lambda: 2)
+    together = measure_plate(plate, overwrite=True)
+    for name, table in alone.items():
+        pd.testing.assert_frame_equal(together[name], table)
+    np.testing.assert_array_equal(plate.read_labels(FieldName("A01", 4), "cells"), labels)
 
 
 def test_a_plate_is_measured_again_only_where_that_is_asked_for(make):

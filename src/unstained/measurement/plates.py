@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import compress
 
 import numpy as np
@@ -12,6 +13,7 @@ from unstained.errors import BadInput, MissingChannel, OutputExists
 from unstained.measurement.composites import BODY, NUCLEI, cell_table, cells_by_well, find_cells
 from unstained.measurement.known import KnownStain, known_stain
 from unstained.measurement.objects import measure_objects
+from unstained.measurement.pooling import pooled
 from unstained.measurement.wells import field_table, well_table, with_row_and_column
 from unstained.plates.plate import FieldName, Plate
 from unstained.prediction.plates import STRICT
@@ -47,9 +49,12 @@ def measure_plate(
     settings = {stain: each.recipe(predicted.pixel_size_um, predicted=True) for stain, each in known.items()}
     kinds = _kinds(predicted.channels)
     found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in kinds}
-    for index, name in enumerate(predicted.fields, start=1):
-        planes = {stain: predicted.read(name, stain) for stain in predicted.channels}
-        field = _measured(planes, known, settings, predicted.pixel_size_um)
+    planes = (
+        {stain: predicted.read(name, stain) for stain in predicted.channels} for name in predicted.fields
+    )
+    measured = partial(_measured, known=known, recipes=settings, pixel_size_um=predicted.pixel_size_um)
+    fields = pooled(measured, planes, len(predicted.fields))
+    for index, (name, field) in enumerate(zip(predicted.fields, fields, strict=True), start=1):
         for kind in kinds:
             predicted.write_labels(name, kind, field.labels[kind])
             predicted.write_table(name, kind, field.tables[kind])
@@ -86,12 +91,16 @@ def measure_real(
     size_um = predicted.pixel_size_um
     recipes = {stain: each.recipe(size_um, predicted=False) for stain, each in known.items()}
     found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in _kinds(predicted.channels)}
-    for index, name in enumerate(fields, start=1):
-        planes = {
+    planes = (
+        {
             stain: np.asarray(each.learnt(truth.read(name, str(each.target)), size_um), dtype=np.float32)
             for stain, each in known.items()
         }
-        for kind, table in _measured(planes, known, recipes, size_um).tables.items():
+        for name in fields
+    )
+    measured = partial(_measured, known=known, recipes=recipes, pixel_size_um=size_um)
+    for index, field in enumerate(pooled(measured, planes, len(fields)), start=1):
+        for kind, table in field.tables.items():
             found[kind].append(table)
         if progress is not None:
             progress(index, len(fields))
