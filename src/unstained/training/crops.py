@@ -73,6 +73,15 @@ class TrainingPlanes:
         signal = np.argwhere(stained.max(axis=0) > threshold)
         return cls(torch.from_numpy(label_free.copy())[None], torch.from_numpy(stained.copy()), signal)
 
+    def on(self, device: torch.device) -> "TrainingPlanes":
+        """Give the same planes on a device, where crops are cut then."""
+        return replace(self, label_free=self.label_free.to(device), stained=self.stained.to(device))
+
+    @property
+    def nbytes(self) -> int:
+        """What the planes take, bytes."""
+        return self.label_free.nbytes + self.stained.nbytes
+
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns, px."""
@@ -164,7 +173,7 @@ def corrupt_crop(label_free: Tensor, rng: Rng) -> Tensor:
     are scaled back to the spread that they had, as fields are before a network sees them.
     """
     name = SPOILING[rng.integers(len(SPOILING))]
-    kind, plane = KINDS[name], label_free[0].numpy()
+    kind, plane = KINDS[name], label_free[0].cpu().numpy()
     if name == SATURATED:
         low, high = np.quantile(plane, (SPOILT * rng.random(), 1 - SPOILT * rng.random()))
         clipped = np.clip(plane, low, high)
@@ -172,7 +181,7 @@ def corrupt_crop(label_free: Tensor, rng: Rng) -> Tensor:
     else:
         most = list(kind.severities.values())[-1]
         spoilt = kind.function(plane, on_the_way(kind, most, rng.random()), CROP_VIEW, rng)
-    return torch.from_numpy(np.ascontiguousarray(spoilt, dtype=np.float32))[None]
+    return torch.from_numpy(np.ascontiguousarray(spoilt, dtype=np.float32))[None].to(label_free)
 
 
 def draw_batch(
@@ -184,10 +193,10 @@ def draw_batch(
     for index in rng.choice(len(fields), size=size, p=areas / areas.sum()):
         field = fields[index]
         pose = draw_pose(field, settings.side, settings, rng)
-        both = cut(torch.cat([field.label_free, field.stained]), pose, settings.side)
-        seen = change_look(both[:1], draw_look(settings, rng), rng)
+        label_free, stained = (cut(each, pose, settings.side) for each in (field.label_free, field.stained))
+        seen = change_look(label_free, draw_look(settings, rng), rng)
         inputs.append(corrupt_crop(seen, rng) if rng.random() < settings.corrupted else seen)
-        targets.append(both[1:])
+        targets.append(stained)
     return torch.stack(inputs), torch.stack(targets)
 
 

@@ -32,6 +32,9 @@ VALIDATIONS = 10
 MINUTES = 10.0
 """How long a training takes where neither minutes nor steps are given."""
 
+MOST_FOR_FIELDS = 0.25
+"""Of a GPU's free memory; training fields that need no more lie there, and crops are cut there."""
+
 WARM_UP_S = 10.0
 """The timed warm-up takes eight steps, fewer where they last longer than this together, but three."""
 
@@ -95,7 +98,12 @@ class Fitting(lightning.LightningModule):
         self._mark = (0, 0.0)  # step and time of the last record
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        crops = Crops(self.train_fields, self.settings, self.global_rank, self.global_step)
+        fields = self.train_fields
+        if self.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.device)
+            if sum(field.nbytes for field in fields) < MOST_FOR_FIELDS * free:
+                fields = [field.on(self.device) for field in fields]
+        crops = Crops(fields, self.settings, self.global_rank, self.global_step)
         return DataLoader(crops, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Batch]:
