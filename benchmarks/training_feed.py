@@ -1,9 +1,9 @@
 """How much of the network's own pace is left when crops are drawn, turned, zoomed and mirrored beside it.
 
 Usage: OMP_NUM_THREADS=2 python benchmarks/training_feed.py [--rounds 5] [--device cpu]
-Both take turns in one process: steps of the default recipe on crops that are drawn from a field of 2048² px as
-in training, and the same steps on one batch that lies ready in memory. Times are those of the clock, as drawing
-and the network share the cores. Writes results/training-feed.json.
+Both take turns in one process: steps of the default recipe on crops that are drawn from a field of 2048² px
+as in training, and the same steps on one batch that lies ready in memory. Times are those of the clock, as
+drawing and the network share the cores. Writes results/training-feed.json.
 """
 
 import argparse
