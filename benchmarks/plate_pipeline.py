@@ -3,7 +3,7 @@
 Usage: OMP_NUM_THREADS=2 python benchmarks/plate_pipeline.py [--rounds 3] [--fields 4]
 A simulated plate with fields of 2048² px (uint16, compressed) and cho-four: four stains, mirror images
 averaged, verdicts. All take turns, by the clock, as the stages share the cores: the network alone on planes
-that lie ready in memory as it sees them; the plate from disk to disk; this with labels and tables written, too.
+that lie ready in memory as it sees them; the plate from disk to disk; this with labels and tables, too.
 Writes results/plate-overhead.json and results/plate-measured.json.
 """
 
