@@ -8,6 +8,7 @@ from imagecodecs import webp_decode
 
 from unstained.report.figures import (
     GREY,
+    MOST_BYTES,
     PREDICTED_OUTLINE,
     REAL_OUTLINE,
     SHARED_OUTLINE,
@@ -80,7 +81,15 @@ def test_a_field_of_cells_stays_small():
     rng = np.random.default_rng(0)
     plane = np.kron(rng.random((64, 64)), np.ones((32, 32))) * 1000 + rng.normal(0, 20, (2048, 2048))
     url = data_url(coloured(shrunk(plane), limits_of(plane)))
-    assert len(url) < 300_000
+    assert len(url) < 4 / 3 * MOST_BYTES + 100
+
+
+def test_even_noise_stays_small_and_keeps_its_shape():
+    noise = np.random.default_rng(0).integers(0, 256, (1024, 768, 3)).astype(np.uint8)
+    code = data_url(noise).partition(",")[2]
+    assert len(code) <= 4 / 3 * MOST_BYTES + 4
+    rows, columns = webp_decode(base64.b64decode(code)).shape[:2]
+    assert rows / columns == pytest.approx(1024 / 768, rel=0.02)
 
 
 @pytest.mark.parametrize(("width", "size"), [(2048, 0.325), (1000, 1.0), (576, 0.619), (90, 0.01)])

@@ -1,5 +1,7 @@
 """The page holds all it shows, loads nothing, and says what is and isn't known."""
 
+import base64
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from imagecodecs import webp_decode
 
 from unstained.errors import OutputFailed
 from unstained.measurement.evaluation import evaluate_plate
 from unstained.measurement.plates import measure_plate
 from unstained.plates.plate import FieldName, Plate, create_plate, fingerprint
+from unstained.report import strips
 from unstained.report.content import choose_fields
 from unstained.report.page import write_report
 
@@ -119,7 +123,7 @@ def test_the_page_loads_nothing(page):
 def test_user_text_can_not_become_code(page):
     assert NASTY not in page
     assert page.count("&lt;script&gt;alert(") >= 2
-    assert len(Elements(page).of("script")) == 1
+    assert len(Elements(page).of("script")) == 2  # the strips, as JSON, and the page's own
 
 
 def test_every_scored_field_is_shown_in_four_pictures(page):
@@ -172,6 +176,22 @@ def test_charts_have_a_dot_for_every_field_and_object(page, evaluation):
     matched = evaluation["objects"]["matched"]
     assert page.count("<circle") == 4 * 3 + 3 * matched
     assert "B07/0: real" in page
+
+
+def test_every_dot_and_well_leads_to_its_pictures(page):
+    elements = Elements(page)
+    known = json.loads(re.search(r'id="strips">(.*?)</script>', page, re.DOTALL)[1])["nuclei"]
+    assert set(known) == {f"{well}/0" for well in WELLS}
+    assert {dot.get("data-of") for dot in elements.of("circle")} >= {"A01/0", "B07/0", "H12/0"}  # scored
+    assert {group["data-of"] for group in elements.of("g")} == set(WELLS)
+    strip = webp_decode(base64.b64decode(known["A02/0"]))
+    assert strip.shape[:2] == (SIDE, 3 * SIDE + 4)  # label-free, predicted, real, and two gaps
+
+
+def test_a_plate_of_many_wells_has_one_strip_each(plates, monkeypatch):
+    predicted, truth = plates
+    monkeypatch.setattr(strips, "MOST_STRIPS", 2)
+    assert list(strips.strips(predicted, truth, None)["nuclei"]) == ["A01/0", "B07/0"]
 
 
 def test_origin_leads_back_to_plates_model_and_versions(page, plates):

@@ -18,11 +18,12 @@ NO_VALUE = (150, 150, 150)
 
 @dataclass(frozen=True)
 class Point:
-    """A real and a predicted value, and what is said when the pointer rests on them."""
+    """A real and a predicted value, of which field, and what is said when the pointer rests on them."""
 
     real: float
     predicted: float
     title: str
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Dot:
     x: float
     y: float
     title: str
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Well:
     row: int
     column: int
     present: bool = False
+    name: str = ""
     text: str = ""
     title: str = ""
     colour: str = ""
@@ -95,7 +98,7 @@ def scatter(points: Sequence[Point], label: str, caption: str) -> Scatter:
     low, high, ticks = round_axis(min(values), max(values))
     px = SIDE / (high - low)
     dots = (
-        Dot(round(px * (point.real - low), 1), round(px * (high - point.predicted), 1), point.title)
+        Dot(round(px * (point.real - low), 1), round(px * (high - point.predicted), 1), point.title, point.of)
         for point in points
     )
     marks = (Tick(round(px * (tick - low), 1), compact(tick)) for tick in ticks)
@@ -118,7 +121,9 @@ def plate_map(values: Mapping[str, float | None], titles: Mapping[str, str], lab
         share = 0.5 if value is None or high <= low else (value - low) / (high - low)
         colour = NO_VALUE if value is None else ramp(share)
         wells.append(
-            Well(row, column, True, compact(value), titles.get(well, well), f"rgb{colour}", _ink(colour))
+            Well(
+                row, column, True, well, compact(value), titles.get(well, well), f"rgb{colour}", _ink(colour)
+            )
         )
     ends = (compact(low), compact(high)) if high > low else (None, None)
     names = tuple(row_name(row) for row in range(rows)), tuple(str(1 + column) for column in range(columns))

@@ -16,7 +16,7 @@ def field_scatters(evaluation: Values, unit: str) -> list[Scatter]:
     charts = []
     for measure in MEASURES:
         pairs = {f"{row['well']}/{row['field']}": _pair(row, measure) for row in evaluation["fields"]}
-        points = [_point(*pair, f"{name}: ") for name, pair in pairs.items() if pair is not None]
+        points = [_point(*pair, name) for name, pair in pairs.items() if pair is not None]
         if len(points) > 1:
             caption = _caption(evaluation["downstream"].get(measure), "fields")
             charts.append(scatter(points, _label(measure, unit), caption))
@@ -84,8 +84,9 @@ def _pair(row: Values, measure: str) -> tuple[float, float] | None:
     return None if real is None or predicted is None else (real, predicted)
 
 
-def _point(real: float, predicted: float, name: str = "") -> Point:
-    return Point(real, predicted, f"{name}real {compact(real)}, predicted {compact(predicted)}")
+def _point(real: float, predicted: float, of: str = "") -> Point:
+    said = f"real {compact(real)}, predicted {compact(predicted)}"
+    return Point(real, predicted, f"{of}: {said}" if of else said, of)
 
 
 def _label(measure: str, unit: str) -> str:

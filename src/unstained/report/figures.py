@@ -21,7 +21,7 @@ Colour: TypeAlias = tuple[int, int, int]
 
 LONGEST_SIDE_PX = 1024
 QUALITIES = (82, 65, 45, 25)  # of WebP, until a picture is small enough
-MOST_BYTES = 200_000
+MOST_BYTES = 80_000  # of a picture: five fields of four stains and their composites make 11 MB at most
 GREY: tuple[Colour, ...] = ((0, 0, 0), (255, 255, 255))
 STAINED: tuple[Colour, ...] = ((0, 0, 0), (16, 92, 168), (112, 190, 250), (255, 255, 255))
 # Okabe & Ito (2008): told apart with any colour vision; where both lie on each other it is white
@@ -108,11 +108,14 @@ def outlines(labels: Labels, shape: tuple[int, ...]) -> Mask:
 
 
 def data_url(picture: Picture) -> str:
-    """Put a picture into a URL that holds it, as WebP; a noisy one at a lower quality."""
+    """Put a picture into a URL that holds it, as WebP; a noisy one at a lower quality, then smaller."""
     for quality in QUALITIES:
         encoded = bytes(webp_encode(np.ascontiguousarray(picture), level=quality, lossless=False))
         if len(encoded) <= MOST_BYTES:
             break
+    else:
+        half = [shrunk(colour, max(picture.shape) // 2) for colour in np.moveaxis(picture, -1, 0)]
+        return data_url(np.stack(half, axis=-1).astype(np.uint8))
     return "data:image/webp;base64," + base64.b64encode(encoded).decode("ascii")
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from unstained.errors import OutputFailed, UnstainedError
 from unstained.measurement.evaluation import Evaluation
@@ -19,6 +18,7 @@ from unstained.report.content import choose_fields
 from unstained.report.origin import origin_of
 from unstained.report.ranked import ranked
 from unstained.report.sections import Plates
+from unstained.report.strips import strips
 from unstained.report.together import together
 from unstained.report.wording import Values
 
@@ -70,6 +70,7 @@ def write_report(  # noqa: PLR0913 (all but two have a default)
         together=together(predicted, truth, tables),
         simulated=bool(predicted.info.get("simulated")),
         origin=origin_of(predicted, truth, run, shown, scores.values()),
+        strips=strips(predicted, truth, plates.source),
         ramp=ramp_css(),
     )
     return _write_whole(out, page)
@@ -93,11 +94,11 @@ def _source_of(predicted: Plate) -> Plate | None:
 
 
 def _render(**values: Any) -> str:
-    text = files("unstained.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(text).render(**values)
+        loader=PackageLoader("unstained", "report"),
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("page.html.j2").render(**values)
 
 
 def _write_whole(out: Path, page: str) -> Path:
