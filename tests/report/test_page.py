@@ -183,7 +183,7 @@ def test_every_dot_and_well_leads_to_its_pictures(page):
     known = json.loads(re.search(r'id="strips">(.*?)</script>', page, re.DOTALL)[1])["nuclei"]
     assert set(known) == {f"{well}/0" for well in WELLS}
     assert {dot.get("data-of") for dot in elements.of("circle")} >= {"A01/0", "B07/0", "H12/0"}  # scored
-    assert {group["data-of"] for group in elements.of("g")} == set(WELLS)
+    assert {group["data-of"] for group in elements.of("g")} == {"A01", "B07", "H12"}
     strip = webp_decode(base64.b64decode(known["A02/0"]))
     assert strip.shape[:2] == (SIDE, 3 * SIDE + 4)  # label-free, predicted, real, and two gaps
 
