@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from unstained.networks import light as light_module
 from unstained.networks.light import (
     RELIEF_PX_UM,
     Light,
@@ -93,3 +94,15 @@ def test_known_pixels_are_looked_at_finely_unknown_ones_on_the_working_grid() ->
     assert fine == find_light(network_plane(plane, plain, 1.0))
     assert coarse == find_light(network_plane(plane, plain, 0.3))
     assert apart(fine.angle_deg, 225) < 10
+
+
+def test_of_a_large_field_some_parts_tell_the_light(monkeypatch) -> None:
+    plane = relief(70)
+    whole = find_light(plane)
+    side = min(plane.shape)
+    for name, value in {"LARGEST_PX": side // 2, "PART_PX": side // 2, "PARTS": 2}.items():
+        monkeypatch.setattr(light_module, name, value)
+    parts = find_light(plane)
+    assert apart(parts.angle_deg, whole.angle_deg) < 5
+    assert parts.strength == pytest.approx(whole.strength, rel=0.1)
+    assert 0 < parts.error_deg < 2 * whole.error_deg

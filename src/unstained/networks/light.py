@@ -5,14 +5,16 @@ into fields of the same well.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.fft import fftfreq, irfft2, next_fast_len, rfft2, rfftfreq
 
 from unstained.arrays import Plane, RawPlane
-from unstained.networks.normalisation import Normalisation
-from unstained.networks.resampling import network_plane
+from unstained.networks.normalisation import Indices, Normalisation
+from unstained.networks.resampling import on_working_grid
 
 FINEST_PX, COARSEST_PX = 2.0, 12.0
 """Structure between these sizes (sigma, px of the working grid) is looked at: parts of cells, and cells."""
@@ -25,6 +27,9 @@ RELIEF_PX_UM = 0.375
 
 CERTAIN_DEG = 15.0
 """Standard error up to which a field's own direction counts before that of the training fields."""
+
+LARGEST_PX, PART_PX, PARTS = 3072, 2048, 3
+"""Of a side longer than the first, so many parts of so many px are looked at."""
 
 BLOCKS = 4
 """A field is cut into so many rows and columns of blocks; how they differ gives the error."""
@@ -59,11 +64,27 @@ def field_light(
     these are known to be finer: whole cells don't tell it as well as their parts.
     """
     finest = zoom if pixel_size_um is None else max(zoom, min(1.0, pixel_size_um / RELIEF_PX_UM))
-    return find_light(network_plane(plane, normalisation, finest))
+    field = normalisation.of(on_working_grid(plane, finest))
+    rows, columns = map(_looked_at, field.shape)
+    return _light_of([field.window(row, column) for row in rows for column in columns])
 
 
 def find_light(plane: Plane) -> Light:
-    """Find the direction of relief in a plane (Y X).
+    """Find the direction of relief in a plane (Y X); of a large one, in some parts of it."""
+    rows, columns = map(_looked_at, plane.shape)
+    return _light_of([plane[np.ix_(row, column)] for row in rows for column in columns])
+
+
+def _looked_at(side: int) -> list[Indices]:
+    """Give the pixels along a side that are looked at: all, or those of some parts far apart."""
+    if side <= LARGEST_PX:
+        return [np.arange(side)]
+    starts = np.linspace(0, side - PART_PX, PARTS).astype(int)
+    return [np.arange(start, start + PART_PX) for start in starts]
+
+
+def _light_of(parts: Sequence[Plane]) -> Light:
+    """Find the direction of relief in parts (Y X) of one field.
 
     The plane is integrated along every direction at once by the Riesz transform (Felsberg & Sommer 2001,
     doi:10.1109/78.969520): along the light, relief becomes height again, and cells are bumps, so the heights
@@ -71,17 +92,19 @@ def find_light(plane: Plane) -> Light:
     harmonic is the light, and over the variance to the power of 3/2 its strength. The error is that of a mean
     over blocks of the field.
     """
-    across, down = _integrated(plane)
-    variance = float(np.mean(across**2 + down**2)) / 2
+    integrated = [_integrated(part) for part in parts]
+    squares = [across**2 + down**2 for across, down in integrated]
+    variance = float(np.mean([np.mean(squared) for squared in squares])) / 2
     if variance <= np.finfo(np.float32).tiny:
         return Light(0.0, 0.0)
+    each = list(zip(squares, *zip(*integrated, strict=True), strict=True))
     # a third moment c³Σa³ + 3c²sΣa²d + 3cs²Σad² + s³Σd³, c and s of the angle, has this first harmonic:
-    squared = across**2 + down**2
-    x, y = (0.75 * float(np.mean(squared * along)) for along in (across, down))
+    x = 0.75 * float(np.mean([np.mean(squared * across) for squared, across, _ in each]))
+    y = 0.75 * float(np.mean([np.mean(squared * down) for squared, _, down in each]))
     length = max(float(np.hypot(x, y)), float(np.finfo(np.float32).tiny))
-    crosswise = squared * (x * down - y * across)
-    aside = _block_means(crosswise.astype(np.float32)) * 0.75 / length
-    error = float(aside.std(ddof=1)) / BLOCKS
+    crosswise = (squared * (x * down - y * across) for squared, across, down in each)
+    aside = np.concatenate([_block_means(plane) for plane in crosswise]) * 0.75 / length
+    error = float(aside.std(ddof=1) / np.sqrt(len(aside)))
     return Light(
         float(np.degrees(np.arctan2(y, x)) % 360),
         float(np.hypot(x, y) / variance**1.5),
@@ -116,14 +139,21 @@ def common_light(lights: Sequence[Light]) -> Light:
 
 def _integrated(plane: Plane) -> tuple[Plane, Plane]:
     """Give a plane's (Y X) band-passed Riesz transform, outliers clipped: along columns and along rows."""
-    low, middle, high = np.percentile(plane, (0.5, 50, 99.5))
-    clipped = np.clip(plane, low, high) - np.float32(middle)
-    shape = [next_fast_len(side + int(4 * COARSEST_PX), real=True) for side in plane.shape]
+    low, middle, high = np.percentile(plane, (0.5, 50, 99.5)).astype(np.float32)
+    clipped = np.clip(plane, low, high) - middle
+    shape = tuple(next_fast_len(side + int(4 * COARSEST_PX), real=True) for side in plane.shape)
+    spectrum = rfft2(clipped, shape)
+    rows, columns = plane.shape
+    across, down = (irfft2(spectrum * each, shape)[:rows, :columns] for each in _riesz(shape))
+    return across, down
+
+
+@lru_cache(maxsize=2)
+def _riesz(shape: tuple[int, int]) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
+    """Give the band-passed Riesz transform as factors of a spectrum: along columns, and along rows."""
     y, x = fftfreq(shape[0])[:, None], rfftfreq(shape[1])[None]
     radius = np.hypot(y, x)
     band = np.exp(-2 * (np.pi * FINEST_PX * radius) ** 2) - np.exp(-2 * (np.pi * COARSEST_PX * radius) ** 2)
     radius[0, 0] = 1.0
-    spectrum = rfft2(clipped, shape) * (-1j * band / radius)
-    rows, columns = plane.shape
-    across, down = (irfft2(spectrum * axis, shape)[:rows, :columns].astype(np.float32) for axis in (x, y))
-    return across, down
+    factor = -1j * band / radius
+    return (factor * x).astype(np.complex64), (factor * y).astype(np.complex64)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -108,13 +109,20 @@ def seen_features(plane: Plane) -> list[float]:
 
 def _octaves(plane: Plane) -> list[float]:
     """Give the logarithm of each octave's share of the power, finest first."""
-    rows, columns = plane.shape
-    window = np.outer(np.hanning(rows + 2)[1:-1], np.hanning(columns + 2)[1:-1]).astype(np.float32)
+    window, octave = _octaves_of(plane.shape)
     power = np.abs(rfft2((plane - plane.mean()) * window)) ** 2
+    sums = np.bincount(octave, power.ravel(), minlength=BANDS)
+    return [_logarithm(float(part)) for part in sums / max(float(sums.sum()), TINY)]
+
+
+@lru_cache(maxsize=4)
+def _octaves_of(shape: tuple[int, int]) -> tuple[Plane, NDArray[np.intp]]:
+    """Give a plane's Hann window (Y X), and in which octave each entry of its spectrum lies, flat."""
+    rows, columns = shape
+    window = np.outer(np.hanning(rows + 2)[1:-1], np.hanning(columns + 2)[1:-1]).astype(np.float32)
     frequency = np.hypot(fftfreq(rows)[:, None], rfftfreq(columns)[None])
     octave = np.clip(np.floor(-np.log2(np.maximum(frequency, TINY))) - 1, 0, BANDS - 1).astype(np.intp)
-    sums = np.bincount(octave.ravel(), power.ravel(), minlength=BANDS)
-    return [_logarithm(float(part)) for part in sums / max(float(sums.sum()), TINY)]
+    return window, octave.ravel()
 
 
 def _shading(values: Plane, light: float) -> tuple[float, float]:
