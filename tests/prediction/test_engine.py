@@ -13,7 +13,8 @@ from unstained.errors import BadInput, BadSettings, UnstainedWarning, WrongModel
 from unstained.networks.normalisation import Normalisation, StainScale
 from unstained.networks.resampling import network_plane
 from unstained.networks.unet import UNetSettings
-from unstained.prediction.engine import Engine, find_device, pixel_scale
+from unstained.prediction.engine import Engine, find_device
+from unstained.prediction.grids import pixel_scale
 from unstained.prediction.tiling import THESIS_TILING, Tiling
 
 

@@ -11,7 +11,7 @@ from scipy.ndimage import shift
 from unstained.networks import normalisation
 from unstained.networks.normalisation import Normalisation, percentiles
 from unstained.networks.resampling import network_plane, resample
-from unstained.prediction import engine
+from unstained.prediction import grids
 from unstained.prediction.engine import Engine
 
 
@@ -61,7 +61,7 @@ def test_a_stain_moved_by_parts_is_moved_as_a_whole(by_parts, offset_px):
     by_parts()
     plane = field(131, 90, "float32")
     expected = shift(plane, offset_px, order=1, mode="nearest")
-    engine._move(plane, np.array(offset_px))
+    grids.move(plane, np.array(offset_px))
     np.testing.assert_allclose(plane, expected, rtol=1e-6)
 
 

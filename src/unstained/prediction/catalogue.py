@@ -7,7 +7,7 @@ from typing import Any
 from unstained.errors import BadInput, UnstainedError, listed
 from unstained.networks.bundle import CARD, ModelCard, bundled_models, read_card
 from unstained.plates.plate import Plate
-from unstained.prediction.engine import MOST_ZOOM, pixel_scale
+from unstained.prediction.grids import MOST_ZOOM, pixel_scale
 from unstained.prediction.plates import summarised
 
 

@@ -6,20 +6,17 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import shift
 from torch import Tensor
 
 from unstained.arrays import Plane, Planes, RawPlane
-from unstained.errors import BadInput, BadSettings, UnstainedWarning, WrongModel
-from unstained.networks.bundle import Model, ModelCard
-from unstained.networks.light import Light, field_light, quarter_turns
-from unstained.networks.normalisation import Indices, NormalisedField, bands_of
-from unstained.networks.resampling import on_working_grid, resample
+from unstained.errors import BadSettings, UnstainedWarning
+from unstained.networks.bundle import Model
+from unstained.networks.light import Light
+from unstained.networks.normalisation import Indices
 from unstained.networks.unet import LIT_MIRRORS, MIRRORS, UNet
 from unstained.prediction.backends import (
     MEASURED_PX,
@@ -32,10 +29,8 @@ from unstained.prediction.backends import (
     refuse_missing,
 )
 from unstained.prediction.graphs import whole_bytes_per_pixel
+from unstained.prediction.grids import Seen, as_recorded, measure_field, pixel_scale, refuse_unusable
 from unstained.prediction.tiling import Tiling, predict_outputs, predict_windows
-
-MOST_ZOOM = 2.0
-"""A model isn't used on pixels that are more than this many times larger or smaller than its own."""
 
 OUTPUT_COPIES = 4
 """So many arrays of a window's stains are there at once: a mirror image's, their mean, spread and change."""
@@ -77,24 +72,6 @@ class Prediction:
         """The bottleneck's mean over the field, (256)."""
         pooled: NDArray[np.float32] = self.bottleneck.mean(axis=(1, 2), dtype=np.float64).astype(np.float32)
         return pooled
-
-
-class Seen(NamedTuple):
-    """A field as the network sees it."""
-
-    plane: Plane  # (Y X) working grid, network units, turned so that light falls as in training
-    turns: int  # by 90°, as `numpy.rot90` takes them
-    zoom: float  # working-grid pixels per field pixel
-    light: Light | None  # of the field as recorded; None for models that don't go by it
-
-
-class Field(NamedTuple):
-    """A field as the network sees it, not yet computed but where it is looked at."""
-
-    normalised: NormalisedField  # (Y X) working grid, not turned
-    turns: int
-    zoom: float
-    light: Light | None
 
 
 class Engine:
@@ -160,9 +137,9 @@ class Engine:
             Its pixel size is beyond a factor of two of the model's.
         """
         refuse_unusable(plane)
-        field = self._field(plane, pixel_size_um)
+        field = measure_field(self.card, plane, self.zoom(pixel_size_um), pixel_size_um)
         if field.turns:
-            (upright,) = self._outputs(_looked_at(field).plane, embed=False)
+            (upright,) = self._outputs(field.seen().plane, embed=False)
         else:  # a window at a time: not even the field needs to be there in float32
             (upright,) = predict_windows(
                 field.normalised.shape,
@@ -170,7 +147,7 @@ class Engine:
                 lambda window: self._forward(window, embed=False),
                 self._tiling(field.normalised.shape, field.normalised.window),
             )
-        return self._recorded(upright, field, plane.shape)
+        return as_recorded(self.card, upright, field, plane.shape)
 
     def predict_with_embedding(self, plane: RawPlane, pixel_size_um: float | None = None) -> Prediction:
         """Predict as `predict` does, and give the bottleneck of the same pass (of the unmirrored field)."""
@@ -182,7 +159,7 @@ class Engine:
         variance = np.maximum(upright.var(axis=(1, 2)), np.finfo(np.float32).tiny)
         dissent = spread.mean(axis=(1, 2)) / variance
         return Prediction(
-            self._recorded(upright, seen, plane.shape),
+            as_recorded(self.card, upright, seen, plane.shape),
             np.rot90(bottleneck, -seen.turns, axes=(1, 2)),
             seen.plane,
             dissent,
@@ -204,46 +181,13 @@ class Engine:
             warnings.warn(message, UnstainedWarning, stacklevel=4)
         return (scale or 1.0) * self.card.working_scale
 
-    def seen(self, plane: RawPlane, pixel_size_um: float | None = None) -> "Seen":
+    def seen(self, plane: RawPlane, pixel_size_um: float | None = None) -> Seen:
         """Bring a field (Y X) to what the network sees."""
-        return _looked_at(self._field(plane, pixel_size_um))
-
-    def _field(self, plane: RawPlane, pixel_size_um: float | None) -> Field:
-        """Measure all of a field (Y X) that must be known before any part of it can be seen."""
-        zoom = self.zoom(pixel_size_um)
-        light = None
-        if self.card.light_deg is not None:
-            known_um = pixel_size_um if self.card.pixel_size_um else None  # as in training
-            light = field_light(plane, self.card.normalisation, zoom, known_um)
-        normalised = self.card.normalisation.of(on_working_grid(plane, zoom))
-        return Field(normalised, self._turns(light), zoom, light)
-
-    def _turns(self, light: Light | None) -> int:
-        """Count the turns by 90° after which a field's light falls as the network knows it."""
-        if light is None or self.card.light_deg is None:
-            return 0
-        return quarter_turns(light if light.is_certain else Light(self.card.light_deg, 0.0))
+        return measure_field(self.card, plane, self.zoom(pixel_size_um), pixel_size_um).seen()
 
     def _outputs(self, plane: Plane, *, embed: bool) -> list[Planes]:
         tiling = self._tiling(plane.shape, lambda rows, columns: plane[np.ix_(rows, columns)])
         return predict_outputs(plane, lambda window: self._forward(window, embed=embed), tiling)
-
-    def _recorded(self, upright: Planes, seen: "Seen | Field", shape: tuple[int, ...]) -> Planes:
-        """Bring stains (stain Y X) in network units to the field's own grid, `shape` px, and camera units.
-
-        `upright` isn't needed any more afterwards, and what can be is done in its place.
-        """
-        stains = np.rot90(upright, -seen.turns, axes=(1, 2))
-        in_place = stains.shape[1:] == shape and not seen.turns
-        camera = stains if in_place else np.empty((len(stains), shape[0], shape[1]), np.float32)
-        for index, scale in enumerate(self.card.scales):
-            if not in_place:
-                camera[index] = resample(stains[index], (shape[0], shape[1]))
-            for rows in bands_of(shape):
-                camera[index, rows] = scale.undo(camera[index, rows])
-        for stain, offset in zip(camera, self.card.offsets_px, strict=False):
-            _move(stain, np.asarray(offset) * self.card.working_scale / seen.zoom)
-        return camera
 
     def _forward(self, window: Planes, *, embed: bool) -> list[Planes]:
         """Run the network on (1 Y X): stains (stain Y X) in network units.
@@ -313,30 +257,6 @@ class Engine:
         return CPU_MEMORY_GIB * 2**30
 
 
-def pixel_scale(card: ModelCard, pixel_size_um: float | None) -> float | None:
-    """Model pixels per image pixel; None where either size isn't known.
-
-    Raises
-    ------
-    BadInput, WrongModel
-        The size isn't a length, or is beyond a factor of two of the model's.
-    """
-    if pixel_size_um is None:
-        return None
-    if not (math.isfinite(pixel_size_um) and pixel_size_um > 0):
-        raise BadInput(f"a pixel can't be {pixel_size_um} µm wide; give the side of a pixel in µm, like 0.65")
-    if card.pixel_size_um is None:
-        return None
-    scale = pixel_size_um / card.pixel_size_um
-    if not 1 / MOST_ZOOM <= scale <= MOST_ZOOM:
-        raise WrongModel(
-            f"the images' pixel size is {pixel_size_um:g} µm, and model {card.name!r} was trained at "
-            f"{card.pixel_size_um:g} µm, more than a factor of {MOST_ZOOM:g} away; "
-            "use another model or, if the size is wrong, give the right one with --pixel-size-um"
-        )
-    return scale
-
-
 def find_device(name: str) -> torch.device:
     """Find a device by name; `auto` is CUDA where there is any, else the CPU.
 
@@ -353,45 +273,6 @@ def find_device(name: str) -> torch.device:
     if name not in known:
         raise BadSettings("device", f"no device {name!r} here; there are: {', '.join(known)}")
     return torch.device(kind, int(number)) if number else torch.device(kind)
-
-
-def refuse_unusable(plane: RawPlane) -> None:
-    """Refuse a plane (Y X) without pixels, or with pixels that aren't finite numbers.
-
-    Raises
-    ------
-    BadInput
-    """
-    if plane.size == 0:
-        raise BadInput(f"the image has no pixels (its shape is {plane.shape})")
-    if np.issubdtype(plane.dtype, np.floating):
-        with np.errstate(over="ignore"):
-            parts = (plane[rows].astype(np.float32, copy=False) for rows in bands_of(plane.shape))
-            wrong = plane.size - sum(int(np.count_nonzero(np.isfinite(part))) for part in parts)
-        if wrong:
-            raise BadInput(f"{wrong} of {plane.size} pixels are NaN or infinite; replace them first")
-
-
-def _looked_at(field: Field) -> Seen:
-    """Compute a field as the network sees it."""
-    plane = np.ascontiguousarray(np.rot90(field.normalised.whole(), field.turns))
-    return Seen(plane, field.turns, field.zoom, field.light)
-
-
-def _move(plane: Plane, offset_px: NDArray[np.float64]) -> None:
-    """Move what a plane (Y X) shows down and right by `offset_px`, in its place; its edges are drawn out."""
-    down = math.ceil(abs(offset_px[0])) + 1
-    whole = plane.shape[0]
-    bands = list(bands_of(plane.shape))
-    above = plane[:0].copy()  # rows above the band as they were: the band itself is written over
-    for rows in bands:
-        kept = plane[max(rows.start, rows.stop - down) : rows.stop].copy()
-        first = max(0, rows.start - down)
-        last = min(whole, rows.stop + down)
-        around = np.concatenate([above, plane[rows.start : last]])
-        moved = shift(around, offset_px, order=1, mode="nearest")
-        plane[rows] = moved[rows.start - first : rows.stop - first]
-        above = np.concatenate([above, kept])[-down:]
 
 
 @contextmanager

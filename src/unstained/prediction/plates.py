@@ -24,7 +24,7 @@ from unstained.networks.bundle import ModelCard
 from unstained.plates import storage
 from unstained.plates.listing import field_path
 from unstained.plates.plate import FieldName, Plate, create_plate, fingerprint
-from unstained.prediction.engine import pixel_scale
+from unstained.prediction.grids import pixel_scale
 from unstained.prediction.labeller import Labeller
 from unstained.prediction.verdicts import Judge, predict_judged, worst
 from unstained.settings import Settings

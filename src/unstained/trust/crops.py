@@ -18,7 +18,8 @@ from unstained.imaging.corruptions import Rng, View, find_kind
 from unstained.networks.light import find_light
 from unstained.networks.resampling import resample, working_shape
 from unstained.plates.plate import FieldName, Plate
-from unstained.prediction.engine import Engine, refuse_unusable
+from unstained.prediction.engine import Engine
+from unstained.prediction.grids import refuse_unusable
 from unstained.settings import Settings
 from unstained.trust.examples import CLEAN, UNCHANGED, Change, all_changes, corrupted, view_of
 from unstained.trust.features import (
