@@ -22,7 +22,7 @@ PACKAGE = SOURCE / "unstained"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 ORDER = (
-    "version", "errors", "settings", "arrays",
+    "version", "errors", "settings", "arrays", "ordered",
     "plates", "provenance", "imaging", "twin", "segmentation", "stains", "networks", "training",
     "prediction", "measurement", "trust", "ranking", "report", "studies", "cost", "pipeline", "demo",
     "exchange",

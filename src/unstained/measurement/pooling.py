@@ -2,21 +2,17 @@
 
 import itertools
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
-from typing import TypeVar
 
 from loky import cpu_count, get_reusable_executor
+
+from unstained.ordered import Item, Result, in_order
 
 PAYS_FROM_S = 20.0
 """Processes take a few seconds to start, so that less than this is done without them."""
 
 AHEAD = 2
 """So many items for each core are taken before their results are asked for; memory is bounded by it."""
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 def pooled(function: Callable[[Item], Result], items: Iterable[Item], number: int) -> Iterator[Result]:
@@ -33,12 +29,5 @@ def pooled(function: Callable[[Item], Result], items: Iterable[Item], number: in
     cores = cpu_count()
     if cores == 1 or seconds * (number - 1) < PAYS_FROM_S:
         yield from map(function, left)
-        return
-    pool = get_reusable_executor(max_workers=cores)
-    ahead: deque[Future[Result]] = deque()
-    for item in left:
-        ahead.append(pool.submit(function, item))
-        if len(ahead) >= AHEAD * cores:
-            yield ahead.popleft().result()
-    while ahead:
-        yield ahead.popleft().result()
+    else:
+        yield from in_order(get_reusable_executor(max_workers=cores), function, left, AHEAD * cores)
