@@ -15,7 +15,7 @@ SHOWN = {
     "downstream": ("table-4",), "gfp": ("table-3",), "scale": ("table-2",),
     "losses": ("golgi-pictures", "nuclei-spectrum"),
     "recipes": ("initial-weights", "regularisation", "augmentation", "optimiser", "data"),
-    "phenotypes": ("closing",), "background": ("steps",), "tiling": ("pictures",), "split": ("split",),
+    "phenotypes": ("closing",), "background": ("steps", "measurements"), "tiling": ("pictures",), "split": ("split",),
     "composites": ("pictures",), "stability": ("defocus", "pictures"), "harm": ("expected-and-true",),
     "drift-power": ("run-lengths", "offline"),
     "embeddings": ("map", "severities", "autoencoder-course", "autoencoder-samples", "autoencoder-epochs"),

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -77,6 +78,8 @@ class Prediction:
 class Engine:
     """A model made ready on a device; it keeps a copy of the network, the model itself stays as it is.
 
+    Several threads may use it: the network is run for one of them at a time.
+
     Parameters
     ----------
     device
@@ -118,6 +121,7 @@ class Engine:
         mirrors = MIRRORS if self.card.light_deg is None else LIT_MIRRORS
         self._mirrors = mirrors if self.card.average_flips else mirrors[:1]
         self._warned = quiet
+        self._one_pass = threading.Lock()
 
     @property
     def way(self) -> Running:
@@ -195,7 +199,7 @@ class Engine:
         To embed, also the variance between mirror images (stain Y X), and the bottleneck.
         """
         assert self._backend is not None
-        with torch.inference_mode(), _exact_float32():
+        with self._one_pass, torch.inference_mode(), _exact_float32():
             planes = torch.from_numpy(np.ascontiguousarray(window))[None].to(self.device)
             mean, bottleneck = self._backend(planes)
             mean = self._in_units(mean)
