@@ -65,7 +65,7 @@ function show(title, pictures) {
 
 // As large as all of them can be at once, each about square.
 function fill(number) {
-  const side = columns => Math.min((innerWidth * 0.96) / columns, (innerHeight * 0.88) / Math.ceil(number / columns) - 34);
+  const side = columns => Math.min((innerWidth * 0.95) / columns - 10, (innerHeight * 0.88) / Math.ceil(number / columns) - 34);
   const best = Array.from({ length: number }, (_, index) => index + 1).reduce((a, b) => side(b) > side(a) ? b : a);
   zoom.querySelector(".views").style.gridTemplateColumns = `repeat(${best}, ${Math.floor(side(best))}px)`;
 }
