@@ -15,7 +15,9 @@ from unstained.cli.options import (
     Overwrite,
     PixelSize,
     PredictedArgument,
+    Scheduler,
     SettingsFile,
+    WorkerCount,
     named,
     place,
 )
@@ -24,6 +26,7 @@ from unstained.cli.task import Task, counted, task
 if TYPE_CHECKING:
     from unstained.measurement.evaluation_record import Evaluation
     from unstained.plates.plate import Plate
+    from unstained.prediction.workers import Workers
 
 VERDICTS = ("trust", "caution", "refuse")
 """From best to worst; as of `prediction.plates`, which is too heavy to import for `--help`."""
@@ -36,7 +39,7 @@ def predict(
     source: Annotated[str, typer.Argument(metavar="P.zarr|IMAGE", help="A plate, or one image file.")],
     model: Models,
     out: Annotated[
-        Path, typer.Option(metavar="Q.zarr|TIFF", help="The plate, or for an image the TIFF, to make.")
+        str, typer.Option(metavar="Q.zarr|TIFF", help="The plate (also a URL), or an image's TIFF, to make.")
     ],
     fields: OnlyFields = None,
     input: InputChannel = None,
@@ -45,6 +48,8 @@ def predict(
     strict: Annotated[
         bool, typer.Option("--strict", help="Leave fields whose verdict is refuse out of the tables.")
     ] = False,
+    workers: WorkerCount = None,
+    scheduler: Scheduler = None,
     overwrite: Overwrite = False,
     settings: SettingsFile = None,
     json: Json = False,
@@ -58,24 +63,30 @@ def predict(
     Example: unstained predict plate.zarr --model hela-rpe1-nuclei --out predicted.zarr
 
     Example: unstained predict image.tif --model hela-rpe1-nuclei --out predicted.tif --pixel-size-um 0.3
+
+    Example: unstained predict plate.zarr --model hela-rpe1-nuclei --out predicted.zarr --workers 4
     """
     with task("predict", json=json) as told:
         from unstained import pipeline
+        from unstained.errors import BadSettings
         from unstained.plates.plate import open_plate
         from unstained.prediction.files import predict_file
         from unstained.prediction.labeller import load_model
         from unstained.prediction.plates import PlateSettings
         from unstained.prediction.verdicts import advice
 
-        labellers = [load_model(name, device) for name in model]
-        told.say(f"on {labellers[0].device}")
+        crew = workers_of(workers, scheduler, device)
+        labellers = [load_model(name, device if scheduler is None else "cpu") for name in model]
+        told.say(f"on {labellers[0].device if scheduler is None else scheduler}")
         if (image := Path(source)).is_file():
+            if crew is not None:
+                raise BadSettings("--workers", "several processes go with a plate; this is one image")
             for each in labellers:
                 if each.card.simulated:
                     told.caution(advice(each.card))
             judge = pipeline.judge_of(labellers, real=True)
             _, verdict = predict_file(
-                image, labellers, out, pixel_size_um=pixel_size_um, judge=judge, overwrite=overwrite
+                image, labellers, Path(out), pixel_size_um=pixel_size_um, judge=judge, overwrite=overwrite
             )
             told.say(f"wrote {out}")
             rows = [_row(None, None, verdict)]
@@ -84,8 +95,9 @@ def predict(
                 fields=named(fields), input_channel=input, pixel_size_um=pixel_size_um, strict=strict
             )
             predicted = pipeline.predict(
-                open_plate(place(source)), labellers, out, chosen, overwrite=overwrite, telling=told.telling()
-            )
+                open_plate(place(source)), labellers, place(out), chosen,
+                overwrite=overwrite, telling=told.telling(), workers=crew,
+            )  # fmt: skip
             told.say(
                 f"wrote {out}: {', '.join(predicted.channels)} of {counted(len(predicted.fields), 'field')}"
             )
@@ -93,6 +105,21 @@ def predict(
             rows = field_rows(predicted)
         say_verdicts(told, rows)
         told.found(out=out, models=[each.name for each in labellers], device=labellers[0].device, fields=rows)
+
+
+def workers_of(number: int | None, scheduler: str | None, device: str) -> "Workers | None":
+    """Take `--workers` and `--scheduler` together; None where neither was given.
+
+    Raises
+    ------
+    BadSettings, MissingExtra
+        Both were given, or Dask isn't installed.
+    """
+    if number is None and scheduler is None:
+        return None
+    from unstained.prediction.workers import Workers
+
+    return Workers(number, scheduler, None if scheduler is None else device)
 
 
 def measure(

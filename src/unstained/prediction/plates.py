@@ -1,10 +1,11 @@
 """Predict a plate into a plate of its own, field by field; a second run goes on where the first stopped."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -20,14 +21,17 @@ from unstained.errors import (
     WrongModel,
     listed,
 )
-from unstained.networks.bundle import ModelCard
+from unstained.networks.bundle import Model, ModelCard
 from unstained.plates import storage
 from unstained.plates.listing import field_path
-from unstained.plates.plate import FieldName, Plate, create_plate, fingerprint
+from unstained.plates.plate import FieldName, Plate, PlateWriter, create_plate, fingerprint
 from unstained.prediction.engine import Prediction, pixel_scale
 from unstained.prediction.labeller import Labeller
 from unstained.settings import Settings
 from unstained.version import __version__
+
+if TYPE_CHECKING:
+    from unstained.prediction.workers import Workers
 
 Verdict: TypeAlias = dict[str, Any]
 """`verdict` (`trust`, `caution` or `refuse`), `reason`, and what else a judge has to say; any JSON."""
@@ -66,6 +70,7 @@ def predict_plate(  # noqa: PLR0913 (all but three have a default that is right 
     judge: Judge | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    workers: "Workers | None" = None,
 ) -> Plate:
     """Predict the fields of a plate, all stains of all models, into a new plate at `out`.
 
@@ -75,7 +80,9 @@ def predict_plate(  # noqa: PLR0913 (all but three have a default that is right 
     models' training, and the verdict, `None` without a `judge`. One field is in memory at a time. Where the
     run is broken off, the same call goes on; until then `out` can't be opened as a plate.
 
-    `progress` is called with the number of fields that are done, and of all.
+    `progress` is called with the number of fields that are done, and of all. `workers` are processes, here or
+    on a cluster, that read and write the fields in place of this one; with as many threads each, the plate is
+    the same to the last bit. `judge` is pickled for them.
 
     Raises
     ------
@@ -87,28 +94,40 @@ def predict_plate(  # noqa: PLR0913 (all but three have a default that is right 
     _refuse_source(plate, out)
     job = _Job.checked(plate, [labellers] if isinstance(labellers, Labeller) else labellers, settings)
     fields = plate.fields if settings.fields is None else plate.select(settings.fields)
-    writer = create_plate(
-        out,
-        name=plate.name,
-        channels=job.stains,
-        pixel_size_um=job.pixel_size_um,
-        conditions=plate.conditions,
-        info=job.provenance(),
-        overwrite=overwrite,
-        resume=not overwrite,
-    )
-    if writer.info.get("request") != job.request():
-        what = _difference(job.request(), writer.info.get("request"))
-        raise OutputFailed(out, f"it was made with other {what}; choose another name or add --overwrite")
+    if workers is None:
+        return _predicted(job, out, fields, judge, overwrite, progress)
+    job = replace(job, device=workers.device)
+    with workers.gathered() as each:  # before anything is written
+        return _predicted(
+            job, out, fields, judge, overwrite, progress, lambda work, pending: each(_Packed(work), pending)
+        )
+
+
+def _in_turn(work: "_Work", fields: Sequence[FieldName]) -> Generator[FieldName]:
+    for field in fields:
+        work(field)
+        yield field
+
+
+def _predicted(  # noqa: PLR0913 (those of `predict_plate`)
+    job: "_Job",
+    out: Path | str,
+    fields: Sequence[FieldName],
+    judge: Judge | None,
+    overwrite: bool,
+    progress: Callable[[int, int], None] | None,
+    each: "Callable[[_Work, Sequence[FieldName]], Generator[FieldName]]" = _in_turn,
+) -> Plate:
+    """Begin a plate or go on with one, have `each` field done that it lacks, and finish it."""
+    writer = job.begun(out, overwrite=overwrite)
     pending = [field for field in fields if field not in writer.done or not job.is_current(out, field)]
     if not pending and writer.info.get("complete"):
         raise OutputExists(out)
-    for done, field in enumerate(pending, start=len(fields) - len(pending) + 1):
-        planes, record = job.predict(field, judge)
-        writer.write_field(field, planes, place=plate.place(field), info=record)
-        if progress is not None:
-            progress(done, len(fields))
-    return writer.finish()
+    with closing(each(_Work(job, writer, judge), pending)) as done:
+        for number, _ in enumerate(done, start=len(fields) - len(pending) + 1):
+            if progress is not None:
+                progress(number, len(fields))
+    return writer.finish(needed=fields)
 
 
 @dataclass(frozen=True)
@@ -119,6 +138,7 @@ class _Job:
     inputs: Mapping[Labeller, str]
     pixel_size_um: float | None
     strict: bool = False
+    device: str | None = None  # where workers put the models; None = where they are
 
     @classmethod
     def checked(cls, plate: Plate, labellers: Sequence[Labeller], settings: PlateSettings) -> "_Job":
@@ -133,6 +153,23 @@ class _Job:
         for labeller in labellers:
             pixel_scale(labeller.card, pixel_size_um)  # refuses before anything is written
         return cls(plate, inputs, pixel_size_um, settings.strict)
+
+    def begun(self, out: Path | str, *, overwrite: bool) -> PlateWriter:
+        """Begin the predicted plate, or go on with one that was asked for with the same."""
+        writer = create_plate(
+            out,
+            name=self.plate.name,
+            channels=self.stains,
+            pixel_size_um=self.pixel_size_um,
+            conditions=self.plate.conditions,
+            info=self.provenance(),
+            overwrite=overwrite,
+            resume=not overwrite,
+        )
+        if writer.info.get("request") != self.request():
+            what = _difference(self.request(), writer.info.get("request"))
+            raise OutputFailed(out, f"it was made with other {what}; choose another name or add --overwrite")
+        return writer
 
     @property
     def stains(self) -> tuple[str, ...]:
@@ -158,7 +195,7 @@ class _Job:
             "model": summaries[0],
             "models": summaries,
             "units": {s: labeller.card.units for labeller in self.inputs for s in labeller.stains},
-            "device": {labeller.name: labeller.device for labeller in self.inputs},
+            "device": {labeller.name: self.device or labeller.device for labeller in self.inputs},
             "versions": {"unstained": __version__, "torch": torch.__version__, "numpy": np.__version__},
             "request": self.request(),
         }
@@ -187,6 +224,55 @@ class _Job:
             planes.append(stains)
         record = {"input_fingerprints": prints, "roles": roles, "verdicts": verdicts}
         return np.concatenate(planes), {**record, "verdict": worst(verdicts.values())}
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is done for a field, in whatever process: predict, judge, write, commit."""
+
+    job: _Job
+    writer: PlateWriter
+    judge: Judge | None
+
+    def __call__(self, field: FieldName) -> None:
+        if self.job.is_current(self.writer.path, field):
+            return  # by a worker that was lost before it could say so
+        planes, record = self.job.predict(field, self.judge)
+        self.writer.write_field(field, planes, place=self.job.plate.place(field), info=record)
+
+
+class _Packed:
+    """Work as it travels to another process, which makes its own models ready when its first field comes."""
+
+    def __init__(self, work: _Work) -> None:
+        self._rest = replace(work, job=replace(work.job, inputs={}))
+        self._models = [(_Recipe.of(labeller), channel) for labeller, channel in work.job.inputs.items()]
+        self._work: _Work | None = None
+
+    def __call__(self, field: FieldName) -> None:
+        if self._work is None:
+            job = self._rest.job
+            inputs = {recipe.labeller(job.device): channel for recipe, channel in self._models}
+            self._work = replace(self._rest, job=replace(job, inputs=inputs))
+        self._work(field)
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """A model and how it is run, without what a library keeps open for it."""
+
+    model: Model
+    device: str
+    options: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, labeller: Labeller) -> "_Recipe":
+        engine = labeller.engine
+        options = {"memory_gib": engine.memory_gib, "tiling": engine.tiling, "running": engine._running}
+        return cls(Model(labeller.card, engine._network, labeller.extras), labeller.device, options)
+
+    def labeller(self, device: str | None) -> Labeller:
+        return Labeller(self.model, device or self.device, **self.options)
 
 
 def predict_judged(
