@@ -1,87 +1,42 @@
 """Plates in an object store: a real connection to an S3 server on this machine, which can be told to fail."""
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import s3fs
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import WSGIRequestHandler, make_server
+from object_store import ObjectStore, disconnect, serving
 
 from unstained.errors import BadInput, MissingExtra, OutputExists, OutputFailed
 from unstained.plates import storage
 from unstained.plates.listing import committed_fields
 from unstained.plates.plate import FieldName, Plate, PlateWriter, create_plate, open_plate
 
-pytestmark = [  # s3fs leaves its sessions to the collector
-    pytest.mark.filterwarnings("ignore:Unclosed:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-
 FIELDS = tuple(FieldName("A01", number) for number in range(3))
 
 
-class Silent(WSGIRequestHandler):
-    def log(self, *_: Any) -> None:
-        pass
-
-
-class Store:
-    """An S3 server that answers 503 to the requests that `fails` picks by number and method."""
-
-    def __init__(self) -> None:
-        self.fails: Callable[[int, str], bool] = lambda _number, _method: False
-        self.requests = 0
-        self.refused = 0
-        self._s3 = DomainDispatcherApplication(create_backend_app)
-        self.server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=Silent)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def __call__(self, environ: dict[str, Any], start: Any) -> Any:
-        self.requests += 1
-        if self.fails(self.requests, environ["REQUEST_METHOD"]):
-            self.refused += 1
-            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            start("503 Slow Down", [("Content-Type", "text/plain"), ("Content-Length", "0")])
-            return [b""]
-        return self._s3(environ, start)
-
-    def fail(self, which: Callable[[int, str], bool]) -> None:
-        """Refuse what `which` picks, counting from now."""
-        self.fails, self.requests, self.refused = which, 0, 0
-
-
 @pytest.fixture(scope="module")
-def server() -> Iterator[Store]:
-    store = Store()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{store.server.port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        s3fs.S3FileSystem.clear_instance_cache()
-        s3fs.S3FileSystem().mkdir("bucket")
+def server() -> Iterator[ObjectStore]:
+    with serving() as store:
         yield store
-        s3fs.S3FileSystem.clear_instance_cache()
-    store.server.shutdown()
-    store.server.server_close()
 
 
 @pytest.fixture
-def store(server: Store) -> Iterator[Store]:
+def store(server: ObjectStore) -> Iterator[ObjectStore]:
     yield server
-    server.fail(lambda _number, _method: False)
+    server.recover()
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Give up at the first refusal."""
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    s3fs.S3FileSystem.clear_instance_cache()
+    disconnect()
+    yield
+    disconnect()
 
 
 def begin(url: str, **more: Any) -> PlateWriter:
@@ -114,7 +69,7 @@ def assert_whole(url: str) -> None:
         np.testing.assert_array_equal(plate.read(field, "TL"), pixels(field)[0])
 
 
-def test_a_plate_in_a_bucket_is_like_one_on_a_disk(store: Store) -> None:
+def test_a_plate_in_a_bucket_is_like_one_on_a_disk(store: ObjectStore) -> None:
     url = "s3://bucket/whole.zarr"
     plate = write(url)
     assert_whole(url)
@@ -133,7 +88,7 @@ def test_a_plate_in_a_bucket_is_like_one_on_a_disk(store: Store) -> None:
         open_plate(url)
 
 
-def test_what_another_process_committed_is_seen(store: Store) -> None:
+def test_what_another_process_committed_is_seen(store: ObjectStore) -> None:
     url = "s3://bucket/shared.zarr"
     driver = begin(url)
     assert committed_fields(url) == set()  # and nothing of it is remembered
@@ -146,7 +101,7 @@ def test_what_another_process_committed_is_seen(store: Store) -> None:
 
 
 @pytest.mark.slow
-def test_a_refused_request_now_and_then_is_asked_again(store: Store) -> None:
+def test_a_refused_request_now_and_then_is_asked_again(store: ObjectStore) -> None:
     url = "s3://bucket/now-and-then.zarr"
     store.fail(lambda number, _method: number % 11 == 0)
     write(url)
@@ -157,7 +112,7 @@ def test_a_refused_request_now_and_then_is_asked_again(store: Store) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("writes", [1, 4, 9])
 def test_an_outage_lists_nothing_that_is_half_written_and_a_second_run_completes(
-    store: Store, impatient: None, writes: int
+    store: ObjectStore, impatient: None, writes: int
 ) -> None:
     url = f"s3://bucket/outage-{writes}.zarr"
     writer = begin(url)
@@ -173,7 +128,7 @@ def test_an_outage_lists_nothing_that_is_half_written_and_a_second_run_completes
         write_all(writer)
     assert "\n" not in str(caught.value)
     assert store.refused >= 1
-    store.fail(lambda _number, _method: False)
+    store.recover()
     with pytest.raises(BadInput, match="isn't finished"):
         open_plate(url)
     whole = committed_fields(url)
@@ -185,7 +140,7 @@ def test_an_outage_lists_nothing_that_is_half_written_and_a_second_run_completes
     assert_whole(url)
 
 
-def test_a_store_that_fails_is_never_taken_for_an_empty_one(store: Store, impatient: None) -> None:
+def test_a_store_that_fails_is_never_taken_for_an_empty_one(store: ObjectStore, impatient: None) -> None:
     url = "s3://bucket/kept.zarr"
     write(url)
     store.fail(lambda _number, method: method in ("GET", "HEAD"))
@@ -193,20 +148,20 @@ def test_a_store_that_fails_is_never_taken_for_an_empty_one(store: Store, impati
         with pytest.raises((BadInput, OutputFailed)) as caught:
             act()
         assert "\n" not in str(caught.value)
-    store.fail(lambda _number, _method: False)
+    store.recover()
     assert_whole(url)
 
 
-def test_no_server_and_no_bucket_are_one_line_each(store: Store, impatient: None) -> None:
+def test_no_server_and_no_bucket_are_one_line_each(store: ObjectStore, impatient: None) -> None:
     with pytest.raises(BadInput, match="doesn't exist"):
         open_plate("s3://no-such-bucket/p.zarr")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-        s3fs.S3FileSystem.clear_instance_cache()
+        disconnect()
         with pytest.raises(BadInput, match=r"127\.0\.0\.1:9") as caught:
             open_plate("s3://bucket/p.zarr")
         assert "\n" not in str(caught.value)
-    s3fs.S3FileSystem.clear_instance_cache()
+        disconnect()
 
 
 def test_urls_that_cannot_be_used_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

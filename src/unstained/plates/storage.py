@@ -99,7 +99,7 @@ def writing(what: object) -> Iterator[None]:
 
 def _unreachable() -> tuple[type[Exception], ...]:
     """Name what botocore raises where no store answers or nobody logged in; nothing where it isn't in use."""
-    botocore = sys.modules.get("botocore.exceptions")
+    botocore: Any = sys.modules.get("botocore.exceptions")
     return () if botocore is None else (botocore.BotoCoreError, botocore.ClientError)
 
 
