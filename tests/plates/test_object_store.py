@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import s3fs
-from object_store import ObjectStore, disconnect, serving
 
+from object_store import ObjectStore, disconnect, serving
 from unstained.errors import BadInput, MissingExtra, OutputExists, OutputFailed
 from unstained.plates import storage
 from unstained.plates.listing import committed_fields

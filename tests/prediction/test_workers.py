@@ -3,7 +3,9 @@
 import os
 import signal
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +24,9 @@ from unstained.errors import (
 from unstained.plates import storage
 from unstained.plates.listing import committed_fields, field_path
 from unstained.plates.plate import FieldName, Plate, create_plate, open_plate
+from unstained.prediction.backends import Running
 from unstained.prediction.labeller import Labeller
-from unstained.prediction.plates import predict_plate
+from unstained.prediction.plates import _Job, _Work, predict_plate
 from unstained.prediction.workers import Workers
 
 FIELDS = tuple(FieldName(well, number) for well in ("A01", "B03", "C12") for number in range(4))
@@ -58,9 +61,13 @@ def labeller(random_model) -> Labeller:
     return Labeller(random_model())
 
 
+def local_cluster(**options) -> LocalCluster:
+    return LocalCluster(threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50, **options)
+
+
 @pytest.fixture(scope="module")
 def cluster():
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
+    with local_cluster(n_workers=2) as cluster:
         yield cluster
 
 
@@ -93,6 +100,18 @@ def logging_judge(folder: Path, seconds: float = 0.0):
 def logged(folder: Path, what: str) -> list[tuple[int, int]]:
     """Name the fields that were begun or ended, and in which process."""
     return sorted(tuple(map(int, path.name.split("-")[1:])) for path in folder.glob(f"{what}-*"))
+
+
+def committed_when_quiet(out: Path, log: Path) -> set[FieldName]:
+    """Wait until no worker begins or commits anything any more; gives the fields that are committed."""
+    before: tuple[int, int] | None = None
+    for _ in range(60):
+        time.sleep(1)
+        begun, committed = len(logged(log, "begun")), committed_fields(out)
+        if (begun, len(committed)) == before and begun == len(committed):
+            return committed
+        before = begun, len(committed)
+    raise AssertionError(f"{before}: some fields were begun and never committed")
 
 
 def content(path: Path) -> dict[str, bytes]:
@@ -157,6 +176,32 @@ def test_a_killed_workers_fields_are_done_again_and_none_twice(plate, labeller, 
 
 
 @pytest.mark.slow
+def test_a_worker_that_is_lost_while_the_work_is_sent_does_not_end_it(
+    plate, labeller, cluster, workers, tmp_path
+):
+    pid = next(iter(cluster.workers.values())).pid
+    os.kill(pid, signal.SIGSTOP)  # it takes the message, and never answers
+    killing = threading.Timer(1, os.kill, (pid, signal.SIGKILL))
+    killing.start()
+    assert predict_plate(plate, labeller, tmp_path / "out.zarr", workers=workers).fields == FIELDS
+    killing.join()
+
+
+def test_a_cluster_that_is_lost_is_one_line_and_the_run_can_go_on(plate, labeller, tmp_path):
+    out, log = tmp_path / "out.zarr", tmp_path / "log"
+    with local_cluster(n_workers=1, processes=False) as lost:
+        workers = Workers(scheduler=lost.scheduler_address, device="cpu")
+        with pytest.raises(UnstainedError, match="is lost; the same command goes on") as caught:
+            predict_plate(
+                plate, labeller, out, judge=logging_judge(log), workers=workers,
+                progress=lambda done, _: lost.close() if done == 3 else None,
+            )  # fmt: skip
+    assert "\n" not in str(caught.value)
+    assert 3 <= len(committed_fields(out)) < len(FIELDS)
+    assert predict_plate(plate, labeller, out).fields == FIELDS
+
+
+@pytest.mark.slow
 def test_a_second_run_goes_on_where_workers_stopped(plate, labeller, workers, tmp_path):
     class Interrupted(Exception):
         pass
@@ -172,8 +217,7 @@ def test_a_second_run_goes_on_where_workers_stopped(plate, labeller, workers, tm
         )
     with pytest.raises(BadInput, match="isn't finished"):
         open_plate(out)
-    time.sleep(1)  # what was being worked on is finished and committed all the same
-    already = committed_fields(out)
+    already = committed_when_quiet(out, log)  # what was being worked on is finished all the same
     assert 4 <= len(already) < len(FIELDS)
     again = logging_judge(tmp_path / "again")
     assert predict_plate(plate, labeller, out, judge=again, workers=workers).fields == FIELDS
@@ -183,11 +227,9 @@ def test_a_second_run_goes_on_where_workers_stopped(plate, labeller, workers, tm
 
 def test_work_that_is_done_already_is_not_done_again(plate, labeller, workers, tmp_path):
     """A worker that is lost between its commit and its word to the driver costs nothing."""
-    from unstained.prediction.plates import _Job, _Packed, _Work
-
     out, log = tmp_path / "out.zarr", tmp_path / "log"
     job = _Job(plate, {labeller: "TL"}, 0.5)
-    work = _Packed(_Work(job, job.begun(out, overwrite=False), logging_judge(log)))
+    work = _Work(job, job.begun(out, overwrite=False), logging_judge(log))
     with workers.gathered() as each:
         assert sorted(each(work, FIELDS[:2] * 2)) == sorted(FIELDS[:2] * 2)
     assert [index for index, _ in logged(log, "ended")] == [0, 1]
@@ -231,6 +273,20 @@ def test_fields_that_workers_wrote_elsewhere_are_missed(tmp_path):
     with pytest.raises(BadInput, match="isn't finished"):
         open_plate(tmp_path / "p.zarr")
     assert writer.finish(needed=FIELDS[:1]).fields == FIELDS[:1]
+
+
+def test_what_is_left_to_auto_is_measured_once_for_all_workers(plate, random_model, workers, tmp_path):
+    undecided = Labeller(random_model(), running=Running(precision="auto"))
+    with pytest.raises(BadSettings, match="measures this machine alone"):
+        predict_plate(plate, undecided, tmp_path / "out.zarr", workers=workers)
+    assert not (tmp_path / "out.zarr").exists()
+    here = replace(workers, device=None)  # workers are as this machine
+    assert predict_plate(plate, undecided, tmp_path / "out.zarr", workers=here).fields == FIELDS
+    taken = undecided.engine.taken
+    assert taken is not None
+    decided = Labeller(random_model(), running=taken.running)
+    alone = predict_plate(plate, decided, tmp_path / "alone.zarr")
+    assert content(alone.path) == content(tmp_path / "out.zarr")
 
 
 def test_either_a_number_or_a_scheduler_is_said():

@@ -76,10 +76,10 @@ def reading(what: object) -> Iterator[None]:
     """
     try:
         yield
-    except _unreachable() as error:
-        raise BadInput(f"can't read {what}: {one_line(error)}") from error
     except (NgioError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise BadInput(f"can't read {what}: {one_line(error)}; it is damaged or not what it seems") from error
+    except _failures() as error:
+        raise BadInput(f"can't read {what}: {one_line(error)}") from error
 
 
 @contextmanager
@@ -93,14 +93,14 @@ def writing(what: object) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, *_unreachable()) as error:
+    except _failures() as error:
         raise OutputFailed(what, getattr(error, "strerror", None) or one_line(error)) from error
 
 
-def _unreachable() -> tuple[type[Exception], ...]:
-    """Name what botocore raises where no store answers or nobody logged in; nothing where it isn't in use."""
-    botocore: Any = sys.modules.get("botocore.exceptions")
-    return () if botocore is None else (botocore.BotoCoreError, botocore.ClientError)
+def _failures() -> tuple[type[Exception], ...]:
+    """Name what is raised where a disk fails, and where a store doesn't answer or nobody logged in."""
+    botocore: Any = sys.modules.get("botocore.exceptions")  # there as soon as a store was asked for anything
+    return (OSError,) if botocore is None else (OSError, botocore.BotoCoreError, botocore.ClientError)
 
 
 def located(path: Path | str) -> Path | str:
@@ -145,7 +145,7 @@ def exists(path: Path | str) -> bool:
         files.info(inner)
     except FileNotFoundError:
         return False
-    except (OSError, *_unreachable()) as error:  # `files.exists` would say no, and a plate be written over
+    except _failures() as error:  # `files.exists` would say no, and a plate be written over
         raise BadInput(f"can't read {path}: {one_line(error)}") from error
     return True
 
@@ -198,7 +198,7 @@ def attributes(path: Path | str) -> dict[str, Any] | None:
         return dict(zarr.open_group(str(path), mode="r").attrs.asdict())
     except (FileNotFoundError, NotADirectoryError, KeyError, ValueError):
         return None
-    except (OSError, *_unreachable()) as error:
+    except _failures() as error:
         raise BadInput(f"can't read {path}: {one_line(error)}") from error
 
 

@@ -142,6 +142,18 @@ class Engine:
         self._mirrors = mirrors if self.card.average_flips else mirrors[:1]
         self._warned = quiet
 
+    @property
+    def running(self) -> Running:
+        """Say how the network is run: as asked for, or as `auto` took it."""
+        return self._running if self.taken is None else self.taken.running
+
+    def settle(self, plane: RawPlane, pixel_size_um: float | None = None) -> None:
+        """Measure on a field (Y X) what `running` leaves open, as the first prediction would."""
+        if not self.running.is_settled:
+            refuse_unusable(plane)
+            field = self._field(plane, pixel_size_um)
+            self._tiling(field.normalised.shape, field.normalised.window)
+
     def predict(self, plane: RawPlane, pixel_size_um: float | None = None) -> Planes:
         """Predict every stain (stain Y X) of one field (Y X), in the camera units of the training stains.
 

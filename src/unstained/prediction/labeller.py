@@ -1,12 +1,14 @@
 """The face of prediction on arrays: an image in, its stains out."""
 
+from copy import copy
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from unstained.arrays import Planes, RawPlane
-from unstained.errors import BadInput
+from unstained.errors import BadInput, BadSettings
 from unstained.networks.bundle import Model, ModelCard, load_model_bundle
 from unstained.prediction.backends import Running
 from unstained.prediction.engine import Engine, Prediction
@@ -16,14 +18,15 @@ from unstained.prediction.tiling import Tiling
 class Labeller:
     """A model that is ready to label unstained cells.
 
+    Pickled, it takes its model along, and nothing that a library keeps open: where it arrives, it is made
+    ready when it is first used.
+
     Attributes
     ----------
     card
         All that is known of the model: stains, input channel, pixel size, training, scores.
     device
         Where it runs, for example `cpu` or `cuda`.
-    engine
-        What does the work, on planes that are known to be good.
     extras
         Further files of the model's bundle, by name.
     """
@@ -37,10 +40,26 @@ class Labeller:
         tiling: Tiling | None = None,
         running: Running | None = None,
     ) -> None:
-        self.engine = Engine(model, device=device, memory_gib=memory_gib, tiling=tiling, running=running)
+        self._model = model
+        self._memory_gib, self._tiling, self._running = memory_gib, tiling, running or Running()
         self.card: ModelCard = model.card
         self.extras = model.extras
+        self.device = device
         self.device = str(self.engine.device)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What does the work, on planes that are known to be good."""
+        return Engine(
+            self._model,
+            device=self.device,
+            memory_gib=self._memory_gib,
+            tiling=self._tiling,
+            running=self._running,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "engine"}
 
     @property
     def name(self) -> str:
@@ -81,6 +100,30 @@ class Labeller:
     def predict_with_embedding(self, image: Any, pixel_size_um: float | None = None) -> Prediction:
         """Predict (stain Y X), and give the network's innermost features from the same pass."""
         return self.engine.predict_with_embedding(one_plane(image), pixel_size_um)
+
+    def settle(self, image: Any, pixel_size_um: float | None = None) -> None:
+        """Measure on an image (Y X) what `running` leaves open, also for copies that are made from now on."""
+        self.engine.settle(one_plane(image), pixel_size_um)
+        self._running = self.engine.running
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known by what the network is run, and how exactly."""
+        return self._running.is_settled
+
+    def on(self, device: str) -> "Labeller":
+        """Give the same labeller for a device, maybe of another machine: it is made ready when first used.
+
+        Raises
+        ------
+        BadSettings
+            By what the network is run is still to be measured, which can't be done for another machine.
+        """
+        if not self.is_settled:
+            raise BadSettings("running", "auto measures this machine alone; say what the others should take")
+        moved = copy(self)
+        moved.device = device
+        return moved
 
     def __repr__(self) -> str:
         size = f"{self.card.pixel_size_um:g} µm" if self.card.pixel_size_um else "unknown size"

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,7 +21,7 @@ from unstained.errors import (
     WrongModel,
     listed,
 )
-from unstained.networks.bundle import Model, ModelCard
+from unstained.networks.bundle import ModelCard
 from unstained.plates import storage
 from unstained.plates.listing import field_path
 from unstained.plates.plate import FieldName, Plate, PlateWriter, create_plate, fingerprint
@@ -31,7 +31,7 @@ from unstained.settings import Settings
 from unstained.version import __version__
 
 if TYPE_CHECKING:
-    from unstained.prediction.workers import Workers
+    from unstained.prediction.workers import Work, Workers
 
 Verdict: TypeAlias = dict[str, Any]
 """`verdict` (`trust`, `caution` or `refuse`), `reason`, and what else a judge has to say; any JSON."""
@@ -81,8 +81,8 @@ def predict_plate(  # noqa: PLR0913 (all but three have a default that is right 
     run is broken off, the same call goes on; until then `out` can't be opened as a plate.
 
     `progress` is called with the number of fields that are done, and of all. `workers` are processes, here or
-    on a cluster, that read and write the fields in place of this one; with as many threads each, the plate is
-    the same to the last bit. `judge` is pickled for them.
+    on a cluster, that read and write the fields in place of this one; `judge` is pickled for them. With as
+    many threads in each process the plate is the same to the last bit; else float rounding differs.
 
     Raises
     ------
@@ -94,39 +94,20 @@ def predict_plate(  # noqa: PLR0913 (all but three have a default that is right 
     _refuse_source(plate, out)
     job = _Job.checked(plate, [labellers] if isinstance(labellers, Labeller) else labellers, settings)
     fields = plate.fields if settings.fields is None else plate.select(settings.fields)
-    if workers is None:
-        return _predicted(job, out, fields, judge, overwrite, progress)
-    job = replace(job, device=workers.device)
-    with workers.gathered() as each:  # before anything is written
-        return _predicted(
-            job, out, fields, judge, overwrite, progress, lambda work, pending: each(_Packed(work), pending)
-        )
-
-
-def _in_turn(work: "_Work", fields: Sequence[FieldName]) -> Generator[FieldName]:
-    for field in fields:
-        work(field)
-        yield field
-
-
-def _predicted(  # noqa: PLR0913 (those of `predict_plate`)
-    job: "_Job",
-    out: Path | str,
-    fields: Sequence[FieldName],
-    judge: Judge | None,
-    overwrite: bool,
-    progress: Callable[[int, int], None] | None,
-    each: "Callable[[_Work, Sequence[FieldName]], Generator[FieldName]]" = _in_turn,
-) -> Plate:
-    """Begin a plate or go on with one, have `each` field done that it lacks, and finish it."""
-    writer = job.begun(out, overwrite=overwrite)
-    pending = [field for field in fields if field not in writer.done or not job.is_current(out, field)]
-    if not pending and writer.info.get("complete"):
-        raise OutputExists(out)
-    with closing(each(_Work(job, writer, judge), pending)) as done:
-        for number, _ in enumerate(done, start=len(fields) - len(pending) + 1):
-            if progress is not None:
-                progress(number, len(fields))
+    if workers is not None and workers.device is not None:
+        job = replace(job, inputs={each.on(workers.device): channel for each, channel in job.inputs.items()})
+    # workers are there before anything is written
+    with nullcontext(_in_turn) if workers is None else workers.gathered() as each:
+        writer = job.begun(out, overwrite=overwrite)
+        pending = [field for field in fields if field not in writer.done or not job.is_current(out, field)]
+        if not pending and writer.info.get("complete"):
+            raise OutputExists(out)
+        if pending:
+            job.settle(pending[0])
+        with closing(each(_Work(job, writer, judge), pending)) as done:
+            for number, _ in enumerate(done, start=len(fields) - len(pending) + 1):
+                if progress is not None:
+                    progress(number, len(fields))
     return writer.finish(needed=fields)
 
 
@@ -138,7 +119,6 @@ class _Job:
     inputs: Mapping[Labeller, str]
     pixel_size_um: float | None
     strict: bool = False
-    device: str | None = None  # where workers put the models; None = where they are
 
     @classmethod
     def checked(cls, plate: Plate, labellers: Sequence[Labeller], settings: PlateSettings) -> "_Job":
@@ -195,7 +175,7 @@ class _Job:
             "model": summaries[0],
             "models": summaries,
             "units": {s: labeller.card.units for labeller in self.inputs for s in labeller.stains},
-            "device": {labeller.name: self.device or labeller.device for labeller in self.inputs},
+            "device": {labeller.name: labeller.device for labeller in self.inputs},
             "versions": {"unstained": __version__, "torch": torch.__version__, "numpy": np.__version__},
             "request": self.request(),
         }
@@ -205,6 +185,12 @@ class _Job:
         record = (storage.attributes(storage.join(out, field_path(field))) or {}).get(storage.OURS, {})
         now = {channel: self.fingerprint(field, channel) for channel in self.inputs.values()}
         return bool(record.get("input_fingerprints") == now)
+
+    def settle(self, field: FieldName) -> None:
+        """Measure on a field what the models leave open, so that all fields are predicted the same way."""
+        for labeller, channel in self.inputs.items():
+            if not labeller.is_settled:
+                labeller.settle(self.plate.read(field, channel), self.pixel_size_um)
 
     def fingerprint(self, field: FieldName, channel: str) -> str:
         recorded = self.plate.field_info(field).get("fingerprints", {}).get(channel)
@@ -241,38 +227,11 @@ class _Work:
         self.writer.write_field(field, planes, place=self.job.plate.place(field), info=record)
 
 
-class _Packed:
-    """Work as it travels to another process, which makes its own models ready when its first field comes."""
-
-    def __init__(self, work: _Work) -> None:
-        self._rest = replace(work, job=replace(work.job, inputs={}))
-        self._models = [(_Recipe.of(labeller), channel) for labeller, channel in work.job.inputs.items()]
-        self._work: _Work | None = None
-
-    def __call__(self, field: FieldName) -> None:
-        if self._work is None:
-            job = self._rest.job
-            inputs = {recipe.labeller(job.device): channel for recipe, channel in self._models}
-            self._work = replace(self._rest, job=replace(job, inputs=inputs))
-        self._work(field)
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    """A model and how it is run, without what a library keeps open for it."""
-
-    model: Model
-    device: str
-    options: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, labeller: Labeller) -> "_Recipe":
-        engine = labeller.engine
-        options = {"memory_gib": engine.memory_gib, "tiling": engine.tiling, "running": engine._running}
-        return cls(Model(labeller.card, engine._network, labeller.extras), labeller.device, options)
-
-    def labeller(self, device: str | None) -> Labeller:
-        return Labeller(self.model, device or self.device, **self.options)
+def _in_turn(work: "Work", fields: Sequence[FieldName]) -> Generator[FieldName]:
+    """Do the work here, for one field after the other."""
+    for field in fields:
+        work(field)
+        yield field
 
 
 def predict_judged(

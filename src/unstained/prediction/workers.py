@@ -1,4 +1,4 @@
-"""Predict a plate's fields in several processes, here or on a Dask cluster; this is the driver's side.
+"""Have work done for fields by several processes, here or on a Dask cluster; this is the driver's side.
 
 The driver sends the work (models, where to read and write) once to every worker, hands out fields, and hears
 of each when its commit record is written. A lost worker's fields are handed out again.
@@ -9,7 +9,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -21,7 +21,7 @@ from unstained.plates.fields import FieldName
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-    from unstained.prediction.worker_side import Outcome
+    from unstained.prediction.worker_side import Keeping
 
 AT_HAND = 2
 """Fields that a worker is given at once: the one it works on, and the next."""
@@ -29,9 +29,8 @@ AT_HAND = 2
 PATIENCE_S = 10.0
 """So long a scheduler may take to answer."""
 
-THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""What numerical libraries read when a process begins."""
-
+TRIES = 3
+"""So often the work is sent while workers come and go."""
 
 Work: TypeAlias = Callable[[FieldName], object]
 """What is done for a field, wherever; it may be called again for a field that a lost worker had."""
@@ -87,14 +86,14 @@ class Workers:
 
         Raises
         ------
-        BadSettings, MissingExtra
-            No scheduler answers, or Dask isn't installed.
+        BadSettings
+            No scheduler answers.
         """
-        with self._client() as client:
+        with _quiet(), self._client() as client:
 
             def each(work: Work, fields: Sequence[FieldName]) -> Generator[FieldName]:
                 with _losses_as_lines(self.scheduler):
-                    yield from _done(client, self, work, fields)
+                    yield from _done(client, self.threads, work, fields)
 
             yield each
 
@@ -105,53 +104,75 @@ class Workers:
             return None
         from dask.system import CPU_COUNT
 
-        return max(1, min(torch.get_num_threads(), CPU_COUNT // self.number))
+        share: int = CPU_COUNT // self.number
+        return max(1, min(torch.get_num_threads(), share))
 
-    @contextmanager
-    def _client(self) -> "Iterator[Client]":
-        from distributed import Client, LocalCluster
-
-        if self.scheduler is not None:
-            with _answering(self.scheduler), _quiet():
-                client = Client(self.scheduler, timeout=PATIENCE_S, set_as_default=False)
-            with client, _quiet():
-                if not client.scheduler_info()["workers"]:
-                    warnings.warn(
-                        f"the scheduler at {self.scheduler} has no workers yet; waiting for the first",
-                        UnstainedWarning,
-                        stacklevel=2,
-                    )
-                yield client
-            return
-        with (
-            _quiet(),
-            LocalCluster(
-                n_workers=self.number,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=None,
-                memory_limit=None,  # prediction keeps to its own limit, by tiles
-                silence_logs=logging.CRITICAL,
-                env=dict.fromkeys(THREAD_COUNTS, str(self.threads)),
-            ) as cluster,
-            Client(cluster, set_as_default=False) as client,
-        ):
-            yield client
+    def _client(self) -> "Client":
+        return _local_client(self.number) if self.scheduler is None else _remote_client(self.scheduler)
 
 
-def _done(client: "Client", workers: Workers, work: Work, fields: Sequence[FieldName]) -> Iterator[FieldName]:
+@contextmanager
+def _local_client(number: int | None) -> "Iterator[Client]":
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=number,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",  # the usual port may be taken
+            memory_limit=None,  # prediction keeps to its own limit, by tiles
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _remote_client(scheduler: str) -> "Iterator[Client]":
+    from distributed import Client
+
+    try:
+        client = Client(scheduler, timeout=PATIENCE_S, set_as_default=False)
+    except (OSError, ValueError, ImportError, TypeError) as error:  # the last three: it is no address
+        fault = f"no Dask scheduler answers at {scheduler}: {one_line(error)}"
+        raise BadSettings("--scheduler", fault) from error
+    with client:
+        if not client.nthreads():
+            caution = f"the scheduler at {scheduler} has no workers yet; waiting for the first"
+            warnings.warn(caution, UnstainedWarning, stacklevel=2)
+        yield client
+
+
+def _done(
+    client: "Client", threads: int | None, work: Work, fields: Sequence[FieldName]
+) -> Iterator[FieldName]:
     """Send the work to all workers, have every field done, and take the work away again."""
     from unstained.prediction.worker_side import Keeping
 
     if not fields:
         return
-    kept = Keeping(work, workers.threads)
-    client.register_plugin(kept)
+    kept = Keeping(work, threads)
+    _send(client, kept)
     try:
         yield from _handed_out(client, kept.name, deque(fields))
     finally:
-        if client.status == "running":
-            client.unregister_worker_plugin(kept.name)
+        with suppress(OSError):  # workers that are lost have nothing that could be taken away
+            if client.status == "running":
+                client.unregister_worker_plugin(kept.name)
+
+
+def _send(client: "Client", kept: "Keeping") -> None:
+    """Bring the work to all workers that are there, and have the scheduler give it to those that come."""
+    for tries_left in reversed(range(TRIES)):
+        try:
+            client.register_plugin(kept)
+        except OSError:  # a worker was lost before it had all of it
+            if not tries_left:
+                raise
+        else:
+            return
 
 
 def _handed_out(client: "Client", name: str, waiting: deque[FieldName]) -> Iterator[FieldName]:
@@ -175,38 +196,23 @@ def _handed_out(client: "Client", name: str, waiting: deque[FieldName]) -> Itera
     hand_out()
     for future in done:
         field = handed.pop(future)
-        outcome: Outcome = _result(future, field)
-        for caution in sorted(set(outcome.cautions) - told):
+        cautions = _result(future, field)
+        for caution in sorted(cautions - told):
             warnings.warn(caution, UnstainedWarning, stacklevel=2)
-        told.update(outcome.cautions)
-        if outcome.error is not None:
-            kind, text = outcome.error
-            raise kind.__new__(kind, text)  # its text is whole: `__init__` would put it together again
+        told |= cautions
         hand_out()
         yield field
 
 
-def _result(future: "Future", field: FieldName) -> "Outcome":
+def _result(future: "Future", field: FieldName) -> set[str]:
     from distributed import KilledWorker
 
     try:
-        outcome: Outcome = future.result()
+        return set(future.result())
     except KilledWorker as error:
         raise UnstainedError(
             f"field {field}: {error.allowed_failures + 1} workers were lost over it; a worker may have too"
             " little memory for it, or was ended each time; the same command goes on where it stopped"
-        ) from error
-    return outcome
-
-
-@contextmanager
-def _answering(scheduler: str) -> Iterator[None]:
-    """Turn a scheduler that doesn't answer, or whose address is none, into one line."""
-    try:
-        yield
-    except (OSError, ValueError, ImportError, TypeError) as error:
-        raise BadSettings(
-            "--scheduler", f"no Dask scheduler answers at {scheduler}: {one_line(error)}"
         ) from error
 
 
