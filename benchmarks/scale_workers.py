@@ -1,22 +1,25 @@
 """What handing fields to worker processes costs, and what a second one gains.
 
-Usage: OMP_NUM_THREADS=1 python benchmarks/scale_workers.py
+Usage: OMP_NUM_THREADS=1 python benchmarks/scale_workers.py [--tiny]
 Overhead: many tiny fields and a tiny network, by this process and by one worker in turn, several rounds. The
 time of a field is taken between the first field and the last one, so that starting processes doesn't count.
 Two over one: the bundled model on fields of 256 px, by one worker and by two in turn. One thread each.
-Writes results/dask-overhead.json and results/scale-workers.json.
+Writes results/dask-overhead.json and results/scale-workers.json; with --tiny, which only shows that all of it
+runs, to the folder for temporary files.
 """
 
+import argparse
 import os
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from record import write_result
+from record import RESULTS, write_result
 from unstained.networks.bundle import Model, ModelCard
 from unstained.networks.normalisation import StainScale
 from unstained.networks.unet import UNet, UNetSettings
@@ -28,11 +31,17 @@ from unstained.prediction.workers import Workers
 
 COMMAND = "OMP_NUM_THREADS=1 python benchmarks/scale_workers.py"
 SEED = 0
-ROUNDS = 3
-TINY_FIELDS, TINY_PX = 100, 48
-REAL_FIELDS, REAL_PX = 16, 256
 MODEL = "hela-rpe1-nuclei"
 MOST_MS = 30.0
+
+
+class Sizes(NamedTuple):
+    """How much is measured, and where the figures go."""
+
+    rounds: int = 3
+    small: tuple[int, int] = (100, 48)  # fields and their side, px, for the overhead
+    real: tuple[int, int] = (16, 256)
+    results: Path = RESULTS
 
 
 def make_plate(path: Path, number: int, side_px: int, channel: str) -> Plate:
@@ -45,12 +54,12 @@ def make_plate(path: Path, number: int, side_px: int, channel: str) -> Plate:
     return writer.finish()
 
 
-def tiny_model(channel: str) -> Labeller:
+def small_model(channel: str) -> Labeller:
     """Make a network of random weights that takes next to no time."""
     torch.manual_seed(SEED)
     settings = UNetSettings(width=4, depth=2)
     card = ModelCard(
-        name="tiny", stains=("nuclei",), input=channel, targets=("DNA",), network=settings,
+        name="small", stains=("nuclei",), input=channel, targets=("DNA",), network=settings,
         scales=(StainScale(offset=0, gain=1),), pixel_size_um=0.23,
     )  # fmt: skip
     return Labeller(Model(card, UNet(settings).eval()))
@@ -68,21 +77,23 @@ def seconds_per_field(plate: Plate, labeller: Labeller, out: Path, workers: Work
 
 
 def in_turn(
-    plate: Plate, labeller: Labeller, folder: Path, ways: dict[str, Workers | None]
+    plate: Plate, labeller: Labeller, folder: Path, ways: dict[str, Workers | None], rounds: int
 ) -> dict[str, list[float]]:
     """Time each way once a round; gives seconds by field."""
     times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, workers in ways.items():
             times[name].append(seconds_per_field(plate, labeller, folder / "out.zarr", workers))
         print({name: [round(1000 * each, 1) for each in found] for name, found in times.items()}, flush=True)
     return times
 
 
-def overhead(folder: Path) -> None:
+def overhead(folder: Path, sizes: Sizes) -> None:
     """Measure what Dask costs for each field."""
-    plate = make_plate(folder / "tiny.zarr", TINY_FIELDS, TINY_PX, "TL")
-    times = in_turn(plate, tiny_model("TL"), folder, {"this process": None, "one worker": Workers(1)})
+    fields, side_px = sizes.small
+    plate = make_plate(folder / "small.zarr", fields, side_px, "TL")
+    ways = {"this process": None, "one worker": Workers(1)}
+    times = in_turn(plate, small_model("TL"), folder, ways, sizes.rounds)
     alone, handed = (1000 * np.array(times[name]) for name in ("this process", "one worker"))
     extra = np.sort(handed - alone)
     write_result(
@@ -90,26 +101,27 @@ def overhead(folder: Path) -> None:
         title="what handing a field to a Dask worker costs over predicting it at once, ms",
         value=float(np.median(extra)), goal=MOST_MS, comparison="<=", interval=[extra[0], extra[-1]],
         against={"this process, ms a field": np.median(alone), "one worker, ms a field": np.median(handed)},
-        data=f"{TINY_FIELDS} fields of {TINY_PX}² px, U-Net of width 4 and depth 2; one thread each",
-        command=COMMAND, seed=SEED, issue=6,
-        notes=f"median of {ROUNDS} rounds, taken in turn; the interval is that of the rounds",
+        data=f"{fields} fields of {side_px}² px, U-Net of width 4 and depth 2; one thread each",
+        command=COMMAND, seed=SEED, issue=6, folder=sizes.results,
+        notes=f"median of {sizes.rounds} rounds, taken in turn; the interval is that of the rounds",
     )  # fmt: skip
 
 
-def two_over_one(folder: Path) -> None:
+def two_over_one(folder: Path, sizes: Sizes) -> None:
     """Measure how much faster two workers are than one."""
     labeller = load_model(MODEL, "cpu")
-    plate = make_plate(folder / "real.zarr", REAL_FIELDS, REAL_PX, labeller.card.input)
-    times = in_turn(plate, labeller, folder, {"one": Workers(1), "two": Workers(2)})
+    fields, side_px = sizes.real
+    plate = make_plate(folder / "real.zarr", fields, side_px, labeller.card.input)
+    times = in_turn(plate, labeller, folder, {"one": Workers(1), "two": Workers(2)}, sizes.rounds)
     faster = np.sort(np.array(times["one"]) / np.array(times["two"]))
     write_result(
         "scale-workers",
         title="two worker processes, times faster than one",
         value=float(np.median(faster)), goal=None, comparison=None, interval=[faster[0], faster[-1]],
         against={f"{name}, s a field": float(np.median(found)) for name, found in times.items()},
-        data=f"{REAL_FIELDS} fields of {REAL_PX}² px, model {MODEL} with its verdicts; one thread each",
-        command=COMMAND, seed=SEED, issue=6,
-        notes=f"median of {ROUNDS} rounds, taken in turn; the interval is that of the rounds."
+        data=f"{fields} fields of {side_px}² px, model {MODEL} with its verdicts; one thread each",
+        command=COMMAND, seed=SEED, issue=6, folder=sizes.results,
+        notes=f"median of {sizes.rounds} rounds, taken in turn; the interval is that of the rounds."
         f" Load of the machine at the end: {os.getloadavg()[0]:.1f}",
     )  # fmt: skip
 
@@ -118,9 +130,13 @@ def main() -> None:
     """Measure both, write both."""
     if os.environ.get("OMP_NUM_THREADS") != "1":
         sys.exit(f"one thread each is compared; run: {COMMAND}")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tiny", action="store_true", help="only show that it runs")
+    temporary = Path(tempfile.gettempdir()) / "scale_workers"
+    sizes = Sizes(1, (6, 32), (4, 64), temporary) if parser.parse_args().tiny else Sizes()
     for measured in (overhead, two_over_one):
         with tempfile.TemporaryDirectory() as folder:
-            measured(Path(folder))
+            measured(Path(folder), sizes)
 
 
 if __name__ == "__main__":  # workers import this file, too

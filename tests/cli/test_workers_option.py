@@ -1,9 +1,12 @@
 """`predict --workers` and `--scheduler`: the same plate, and one line for what can't be."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import s3fs
 import tifffile
 
+from object_store import serving
 from unstained.plates.plate import open_plate
 
 
@@ -13,17 +16,28 @@ def impatient(monkeypatch):
 
 
 @pytest.mark.slow
-def test_predict_with_workers_says_and_writes_the_same(run, plate, model, tmp_path):
-    one, two = tmp_path / "one.zarr", tmp_path / "two.zarr"
-    alone = run("predict", plate, "--model", model, "--out", one, "--json")
-    together = run("predict", plate, "--model", model, "--out", two, "--workers", 1, "--json")
-    assert (alone.code, together.code) == (0, 0), together
-    assert together.last["fields"] == alone.last["fields"]
-    assert together.err == alone.err
-    for field in open_plate(one).fields:
-        for stain in open_plate(one).channels:
-            found = open_plate(two).read(field, stain)
-            np.testing.assert_allclose(found, open_plate(one).read(field, stain), rtol=1e-4)
+def test_workers_predict_from_bucket_to_bucket_what_one_process_does_on_a_disk(run, plate, model, tmp_path):
+    there, here = "s3://bucket/predicted.zarr", tmp_path / "predicted.zarr"
+    alone = run("predict", plate, "--model", model, "--out", here, "--json")
+    assert alone.code == 0, alone
+    with serving():
+        s3fs.S3FileSystem().put(str(plate), "bucket/plate.zarr", recursive=True)
+        words = ("s3://bucket/plate.zarr", "--model", model, "--out", there, "--workers", 1, "--json")
+        together = run("predict", *words)
+        assert together.code == 0, together
+        assert together.last["fields"] == alone.last["fields"]
+        assert together.err == alone.err
+        for field in open_plate(here).fields:
+            found, expected = (open_plate(each).read(field, "nuclei") for each in (there, here))
+            np.testing.assert_allclose(found, expected, rtol=1e-4)
+        assert (
+            run("predict", *words).err
+            == f"error: {there} exists already; choose another name or add --overwrite\n"
+        )
+        assert run("measure", there, "--out", tmp_path / "tables").code == 0
+    wells = pd.read_parquet(tmp_path / "tables" / "wells.parquet")
+    assert set(wells["source"]) == {"s3://bucket/plate.zarr"}
+    assert wells["count"].sum() > 40
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Training in two processes on the CPU, as on two GPUs: each draws its own crops, and both keep one network."""
+"""Training in two processes on the CPU, as on two GPUs: each draws its own crops, and both keep one net."""
 
 import os
 import subprocess
