@@ -77,7 +77,8 @@ def predict(
 
         crew = workers_of(workers, scheduler, device)
         labellers = [load_model(name, device if scheduler is None else "cpu") for name in model]
-        told.say(f"on {labellers[0].device if scheduler is None else scheduler}")
+        used = labellers[0].device if scheduler is None else device
+        told.say(f"on {scheduler or used}")
         if (image := Path(source)).is_file():
             if crew is not None:
                 raise BadSettings("--workers", "several processes go with a plate; this is one image")
@@ -104,7 +105,7 @@ def predict(
             told.say(f"next: unstained measure {out} --out tables")
             rows = field_rows(predicted)
         say_verdicts(told, rows)
-        told.found(out=out, models=[each.name for each in labellers], device=labellers[0].device, fields=rows)
+        told.found(out=out, models=[each.name for each in labellers], device=used, fields=rows)
 
 
 def workers_of(number: int | None, scheduler: str | None, device: str) -> "Workers | None":

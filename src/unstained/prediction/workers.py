@@ -171,6 +171,8 @@ def _send(client: "Client", kept: "Keeping") -> None:
         except OSError:  # a worker was lost before it had all of it
             if not tries_left:
                 raise
+        except AttributeError as error:  # another version has no such thing
+            raise ImportError(str(error)) from error
         else:
             return
 
