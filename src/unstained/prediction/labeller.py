@@ -58,8 +58,14 @@ class Labeller:
             running=self._running,
         )
 
+    @property
+    def running(self) -> Running:
+        """Say how the network is run: as asked for, or as `auto` took it."""
+        return self.engine.running if "engine" in vars(self) else self._running
+
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "engine"}
+        made_of = {name: value for name, value in vars(self).items() if name != "engine"}
+        return {**made_of, "_running": self.running}
 
     @property
     def name(self) -> str:
@@ -101,16 +107,6 @@ class Labeller:
         """Predict (stain Y X), and give the network's innermost features from the same pass."""
         return self.engine.predict_with_embedding(one_plane(image), pixel_size_um)
 
-    def settle(self, image: Any, pixel_size_um: float | None = None) -> None:
-        """Measure on an image (Y X) what `running` leaves open, also for copies that are made from now on."""
-        self.engine.settle(one_plane(image), pixel_size_um)
-        self._running = self.engine.running
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether it is known by what the network is run, and how exactly."""
-        return self._running.is_settled
-
     def on(self, device: str) -> "Labeller":
         """Give the same labeller for a device, maybe of another machine: it is made ready when first used.
 
@@ -119,7 +115,7 @@ class Labeller:
         BadSettings
             By what the network is run is still to be measured, which can't be done for another machine.
         """
-        if not self.is_settled:
+        if not self.running.is_settled:
             raise BadSettings("running", "auto measures this machine alone; say what the others should take")
         moved = copy(self)
         moved.device = device

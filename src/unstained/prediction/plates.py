@@ -183,14 +183,16 @@ class _Job:
     def is_current(self, out: Path | str, field: FieldName) -> bool:
         """Whether a field of `out` was predicted from the very pixels that the plate holds now."""
         record = (storage.attributes(storage.join(out, field_path(field))) or {}).get(storage.OURS, {})
-        now = {channel: self.fingerprint(field, channel) for channel in self.inputs.values()}
-        return bool(record.get("input_fingerprints") == now)
+        then = record.get("input_fingerprints")
+        return then is not None and all(  # where nothing was predicted, nothing is read
+            then.get(channel) == self.fingerprint(field, channel) for channel in self.inputs.values()
+        )
 
     def settle(self, field: FieldName) -> None:
         """Measure on a field what the models leave open, so that all fields are predicted the same way."""
         for labeller, channel in self.inputs.items():
-            if not labeller.is_settled:
-                labeller.settle(self.plate.read(field, channel), self.pixel_size_um)
+            if not labeller.running.is_settled:
+                labeller.engine.settle(self.plate.read(field, channel), self.pixel_size_um)
 
     def fingerprint(self, field: FieldName, channel: str) -> str:
         recorded = self.plate.field_info(field).get("fingerprints", {}).get(channel)
