@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from distributed import LocalCluster
+from distributed import Client, LocalCluster, WorkerPlugin
 
 from unstained.errors import (
     BadInput,
@@ -184,14 +184,22 @@ def test_a_killed_workers_fields_are_done_again_and_none_twice(plate, labeller, 
 
 @pytest.mark.slow
 def test_a_worker_that_is_lost_while_the_work_is_sent_does_not_end_it(
-    plate, labeller, cluster, workers, tmp_path
+    plate, labeller, cluster, workers, tmp_path, monkeypatch
 ):
     pid = next(iter(cluster.workers.values())).pid
     os.kill(pid, signal.SIGSTOP)  # it takes the message, and never answers
-    killing = threading.Timer(1, os.kill, (pid, signal.SIGKILL))
-    killing.start()
+    sent: list[str] = []
+
+    def send(client: Client, plugin: WorkerPlugin) -> None:
+        if not sent:
+            threading.Timer(0.5, os.kill, (pid, signal.SIGKILL)).start()
+        sent.append(plugin.name)
+        register(client, plugin)
+
+    register = Client.register_plugin
+    monkeypatch.setattr(Client, "register_plugin", send)
     assert predict_plate(plate, labeller, tmp_path / "out.zarr", workers=workers).fields == FIELDS
-    killing.join()
+    assert len(sent) > 1, "otherwise it was lost too early or too late"
 
 
 def test_a_cluster_that_is_lost_is_one_line_and_the_run_can_go_on(plate, labeller, tmp_path):
