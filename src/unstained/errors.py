@@ -2,10 +2,19 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 
 class UnstainedError(Exception):
     """Something the user can put right; its text is one clear line."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Between processes the text travels; `__init__` would put together again what is whole already.
+        return _made_again, (type(self), str(self))
+
+
+def _made_again(kind: type[UnstainedError], text: str) -> UnstainedError:
+    return kind.__new__(kind, text)
 
 
 class UnstainedWarning(UserWarning):

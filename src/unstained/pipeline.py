@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -18,6 +18,7 @@ from unstained.errors import BadInput, BadSettings, MissingChannel, OutputExists
 from unstained.measurement.evaluation import evaluate_plate
 from unstained.measurement.evaluation_files import read_evaluations, write_evaluations
 from unstained.measurement.evaluation_record import Evaluation
+from unstained.measurement.lineage import with_lineage
 from unstained.measurement.plates import MEASURED, Tables, measure_plate, measure_real, stored_tables
 from unstained.measurement.wells import write_tables
 from unstained.networks.bundle import Model, load_model_bundle, save_model
@@ -67,6 +68,9 @@ from unstained.trust.verdict import Trust
 from unstained.trust.watch import Watcher, detectors
 from unstained.twin.plate import VERSION, make_twin
 from unstained.twin.wells import TwinSettings
+
+if TYPE_CHECKING:
+    from unstained.prediction.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -178,16 +182,20 @@ def simulate(
     return plate
 
 
-def predict(
+def predict(  # noqa: PLR0913 (all but three have a default that is right for most)
     plate: Plate,
     labellers: Sequence[Labeller],
-    out: Path,
+    out: Path | str,
     settings: PlateSettings = _WHOLE_PLATE,
     *,
     overwrite: bool = False,
     telling: Telling = SILENT,
+    workers: "Workers | None" = None,
 ) -> Plate:
-    """Predict a plate's stains into a plate of its own; interrupted, the same call goes on."""
+    """Predict a plate's stains into a plate of its own; interrupted, the same call goes on.
+
+    `workers` are further processes, here or on a cluster, that do it in place of this one.
+    """
     real = not plate.info.get("simulated")
     for each in labellers:
         if each.card.simulated and real:
@@ -200,12 +208,13 @@ def predict(
         judge=judge_of(labellers, real=real),
         overwrite=overwrite,
         progress=partial(telling.count, "predict"),
+        workers=workers,
     )
     inputs = {
         "plate": plate_record(plate, *(settings.input_channel or each.card.input for each in labellers)),
         "models": {each.name: each.card.weights_sha256 for each in labellers},
     }
-    ways = {"engines": {each.name: str(each.engine.way) for each in labellers}}
+    ways = {"engines": {each.name: str(each.way) for each in labellers}}
     record_in_plate(predicted, run_record("predict", settings.model_dump(mode="json") | ways, inputs))
     return predicted
 
@@ -248,7 +257,7 @@ def measure(
     if out is not None:
         inputs = {"predicted": plate_record(predicted, *predicted.channels)}
         with results_folder(out, "measure", predicted.info[MEASURED], inputs, overwrite=overwrite):
-            write_tables(out, tables, xlsx=xlsx)
+            write_tables(out, tables, xlsx=xlsx, lineage=partial(with_lineage, predicted=predicted))
     return tables
 
 

@@ -1,5 +1,6 @@
 """Two lines of Python: a model, and what it makes of an image."""
 
+import pickle
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from unstained.errors import BadInput, BadModel, ModelNotFound
 from unstained.networks.bundle import save_model
 from unstained.networks.normalisation import StainScale
 from unstained.networks.unet import UNetSettings
+from unstained.prediction.backends import Running
 from unstained.prediction.labeller import Labeller, load_model
 
 
@@ -26,6 +28,19 @@ def test_a_saved_model_predicts_what_the_fresh_one_does(random_model, tmp_path):
     assert predicted.dtype == np.float32
     np.testing.assert_array_equal(predicted, Labeller(model).predict(image(), 0.5))
     np.testing.assert_array_equal(predicted, labeller.predict_with_embedding(image(), 0.5).stains[0])
+
+
+def test_a_labeller_that_travels_predicts_the_same_by_what_auto_took(random_model):
+    labeller = Labeller(random_model(), running=Running(precision="auto"), memory_gib=0.25)
+    expected = labeller.predict(image(), 0.5)
+    taken = labeller.engine.taken
+    assert taken is not None
+    travelled = pickle.loads(pickle.dumps(labeller))
+    assert "engine" not in vars(travelled), "it is made where it is used"
+    assert travelled.way == taken.running
+    assert travelled.engine.memory_gib == 0.25
+    np.testing.assert_array_equal(travelled.predict(image(), 0.5), expected)
+    assert labeller.on("cpu").way == taken.running
 
 
 def test_several_stains_come_as_a_stack(random_model):

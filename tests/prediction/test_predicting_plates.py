@@ -1,6 +1,8 @@
 """A predicted plate is whole, traceable, and goes on where it stopped."""
 
 import shutil
+import threading
+import time
 
 import numpy as np
 import pandas as pd
@@ -17,7 +19,8 @@ from unstained.errors import (
     WrongModel,
 )
 from unstained.networks.normalisation import StainScale
-from unstained.plates.plate import FieldName, create_plate, fingerprint, open_plate
+from unstained.plates.plate import FieldName, PlateWriter, create_plate, fingerprint, open_plate
+from unstained.prediction import plates
 from unstained.prediction.labeller import Labeller
 from unstained.prediction.plates import PlateSettings, predict_plate
 from unstained.prediction.verdicts import worst
@@ -126,6 +129,7 @@ def test_several_models_become_several_channels(plate, labeller, unchanging, tmp
 
 
 def test_a_second_run_goes_on_where_the_first_stopped(plate, labeller, tmp_path, monkeypatch):
+    monkeypatch.setattr(plates, "AT_ONCE", 1)  # a second field that is in work would still be written
     out = tmp_path / "out.zarr"
     with pytest.raises(Interrupted):
         predict_plate(plate, labeller, out, progress=interrupt_after(2))
@@ -142,6 +146,37 @@ def test_a_second_run_goes_on_where_the_first_stopped(plate, labeller, tmp_path,
     assert resumed.fields == whole.fields
     for field in FIELDS:
         np.testing.assert_array_equal(resumed.read(field, "nuclei"), whole.read(field, "nuclei"))
+
+
+def test_a_field_is_written_while_the_next_is_predicted_and_the_network_has_one_at_a_time(
+    plate, labeller, tmp_path, monkeypatch
+):
+    second_begun, begun, running, most = threading.Event(), [], [], []
+    predict, write, backend = labeller.engine.predict, PlateWriter.write_field, labeller.engine._backend
+
+    def predicted(*given):
+        begun.append(1)
+        if len(begun) == 2:
+            second_begun.set()
+        return predict(*given)
+
+    def written(*given, **named):
+        assert second_begun.wait(20), "the first field is written before the second is begun"
+        write(*given, **named)
+
+    def passed(planes):
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.05)
+        running.pop()
+        return backend(planes)
+
+    passed.bytes_per_pixel = backend.bytes_per_pixel
+    monkeypatch.setattr(labeller.engine, "predict", predicted)
+    monkeypatch.setattr(labeller.engine, "_backend", passed)
+    monkeypatch.setattr(PlateWriter, "write_field", written)
+    predict_plate(plate, labeller, tmp_path / "out.zarr")
+    assert set(most) == {1}
 
 
 def test_a_damaged_field_stops_the_run_and_names_itself(plate, labeller, tmp_path):

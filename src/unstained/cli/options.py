@@ -118,3 +118,10 @@ PixelSize = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: CUDA where there is any.")]
+WorkerCount = Annotated[
+    int | None, typer.Option("--workers", metavar="N", help="Processes on this machine [default: this one].")
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="tcp://…", help="A Dask scheduler whose workers do it, in place of --workers."),
+]

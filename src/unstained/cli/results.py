@@ -15,7 +15,9 @@ from unstained.cli.options import (
     Overwrite,
     PixelSize,
     PredictedArgument,
+    Scheduler,
     SettingsFile,
+    WorkerCount,
     named,
     place,
 )
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from unstained.measurement.evaluation_record import Evaluation
     from unstained.plates.plate import Plate
     from unstained.prediction.labeller import Labeller
+    from unstained.prediction.workers import Workers
 
 VERDICTS = ("trust", "caution", "refuse")
 """From best to worst; as of `prediction.verdicts`, which is too heavy to import for `--help`."""
@@ -37,7 +40,7 @@ def predict(
     source: Annotated[str, typer.Argument(metavar="P.zarr|IMAGE", help="A plate, or one image file.")],
     model: Models,
     out: Annotated[
-        Path, typer.Option(metavar="Q.zarr|TIFF", help="The plate, or for an image the TIFF, to make.")
+        str, typer.Option(metavar="Q.zarr|TIFF", help="The plate (also a URL), or an image's TIFF, to make.")
     ],
     fields: OnlyFields = None,
     input: InputChannel = None,
@@ -54,6 +57,8 @@ def predict(
     strict: Annotated[
         bool, typer.Option("--strict", help="Leave fields whose verdict is refuse out of the tables.")
     ] = False,
+    workers: WorkerCount = None,
+    scheduler: Scheduler = None,
     overwrite: Overwrite = False,
     settings: SettingsFile = None,
     json: Json = False,
@@ -67,16 +72,24 @@ def predict(
     Example: unstained predict plate.zarr --model hela-rpe1-nuclei --out predicted.zarr
 
     Example: unstained predict image.tif --model hela-rpe1-nuclei --out predicted.tif --pixel-size-um 0.3
+
+    Example: unstained predict plate.zarr --model hela-rpe1-nuclei --out predicted.zarr --workers 4
     """
     with task("predict", json=json) as told:
+        from unstained.errors import BadSettings
         from unstained.prediction.backends import Running
         from unstained.prediction.labeller import load_model
 
+        crew = workers_of(workers, scheduler, device)
         running = Running.checked({"backend": engine, "precision": precision}, "--engine, --precision")
-        labellers = [load_model(name, device, running) for name in model]
-        told.say(f"on {labellers[0].device}")
+        labellers = [load_model(name, device if scheduler is None else "cpu", running) for name in model]
+        used = labellers[0].device if scheduler is None else device
+        told.say(f"on {scheduler or used}")
         if Path(source).is_file():
-            rows = _predict_image(told, Path(source), labellers, out, pixel_size_um, overwrite=overwrite)
+            if crew is not None:
+                raise BadSettings("--workers", "several processes go with a plate; this is one image")
+            image, tiff = Path(source), Path(out)
+            rows = _predict_image(told, image, labellers, tiff, pixel_size_um, overwrite=overwrite)
         else:
             asked = {
                 "fields": named(fields),
@@ -84,15 +97,31 @@ def predict(
                 "pixel_size_um": pixel_size_um,
                 "strict": strict,
             }
-            rows = _predict_plate(told, place(source), labellers, out, asked, overwrite=overwrite)
+            plate, new = place(source), place(out)
+            rows = _predict_plate(told, plate, labellers, new, asked, workers=crew, overwrite=overwrite)
         for each in labellers:
             if each.engine.taken is not None:
                 told.say(f"{each.name}: {each.engine.taken}")
         say_verdicts(told, rows)
         told.found(
-            out=out, models=[each.name for each in labellers], device=labellers[0].device,
-            engines={each.name: str(each.engine.way) for each in labellers}, fields=rows,
+            out=out, models=[each.name for each in labellers], device=used,
+            engines={each.name: str(each.way) for each in labellers}, fields=rows,
         )  # fmt: skip
+
+
+def workers_of(number: int | None, scheduler: str | None, device: str) -> "Workers | None":
+    """Take `--workers` and `--scheduler` together; None where neither was given.
+
+    Raises
+    ------
+    BadSettings, MissingExtra
+        Both were given, or Dask isn't installed.
+    """
+    if number is None and scheduler is None:
+        return None
+    from unstained.prediction.workers import Workers
+
+    return Workers(number, scheduler, None if scheduler is None else device)
 
 
 def measure(
@@ -227,8 +256,8 @@ def _predict_image(
 
 
 def _predict_plate(
-    told: Task, source: Path | str, labellers: "list[Labeller]", out: Path, asked: dict[str, Any], *,
-    overwrite: bool,
+    told: Task, source: Path | str, labellers: "list[Labeller]", out: Path | str, asked: dict[str, Any], *,
+    workers: "Workers | None", overwrite: bool,
 ) -> list[dict[str, Any]]:  # fmt: skip
     from unstained import pipeline
     from unstained.plates.plate import open_plate
@@ -236,7 +265,7 @@ def _predict_plate(
 
     predicted = pipeline.predict(
         open_plate(source), labellers, out, PlateSettings().updated(**asked),
-        overwrite=overwrite, telling=told.telling(),
+        overwrite=overwrite, telling=told.telling(), workers=workers,
     )  # fmt: skip
     told.say(f"wrote {out}: {', '.join(predicted.channels)} of {counted(len(predicted.fields), 'field')}")
     told.say(f"next: unstained measure {out} --out tables")

@@ -1,7 +1,7 @@
 """From objects to fields to wells: count, area and intensity, per field and per well; tables as files."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -86,8 +86,16 @@ def with_row_and_column(table: pd.DataFrame) -> pd.DataFrame:
     return placed.astype({"row": str, "column": int})[_where_first(placed.columns)]
 
 
-def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], *, xlsx: bool = False) -> tuple[Path, ...]:
+def write_tables(
+    folder: Path,
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    xlsx: bool = False,
+    lineage: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+) -> tuple[Path, ...]:
     """Write every table as `NAME.parquet` and `NAME.csv`, also as `NAME.xlsx` if asked; gives the paths.
+
+    `lineage` adds columns to the Parquet files alone, where the same text in every row costs nothing.
 
     Raises
     ------
@@ -99,7 +107,8 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], *, xlsx: bool
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():
             ordered = table[_where_first(table.columns)]
-            ordered.to_parquet(folder / f"{name}.parquet", index=False)
+            traced = ordered if lineage is None else lineage(ordered)
+            traced.to_parquet(folder / f"{name}.parquet", index=False)
             ordered.to_csv(folder / f"{name}.csv", index=False, encoding="utf-8", lineterminator="\n")
             written += [folder / f"{name}.parquet", folder / f"{name}.csv"]
             if xlsx:

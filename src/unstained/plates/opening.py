@@ -37,6 +37,9 @@ class Plate:
         self._paths = dict(sorted(paths.items()))
         self._images: dict[FieldName, StoredImage] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "path": storage.wherever(self.path), "_images": {}}  # nothing open travels
+
     @property
     def fields(self) -> tuple[FieldName, ...]:
         """Name the fields, sorted by row, column and number."""
@@ -222,6 +225,7 @@ def open_plate(path: Path | str) -> Plate:
 
 def write_conditions(path: Path | str, conditions: pd.DataFrame) -> None:
     """Store what is in each well (`well` and one column per condition); earlier conditions are replaced."""
+    storage.refuse_lost_tables(path)
     with storage.writing(path):
         plate = open_ome_zarr_plate(str(path), mode="r+")
         plate.add_table(_CONDITIONS, storage.condition_table(conditions), backend="parquet", overwrite=True)

@@ -3,7 +3,7 @@
 This module writes them and names all that other stages need; an open plate is in `opening`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from ngio import create_empty_plate
 from numpy.typing import NDArray
 
 from unstained.arrays import Labels
-from unstained.errors import BadInput, OutputExists
+from unstained.errors import BadInput, OutputExists, OutputFailed, listed
 from unstained.plates import storage
 from unstained.plates.fields import FieldName as FieldName
 from unstained.plates.fields import fingerprint as fingerprint
@@ -31,6 +31,9 @@ class PlateWriter:
         self.path, self.info = path, info
         self.channels = tuple(info["channels"])
         self._done = committed_fields(path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "path": storage.wherever(self.path)}
 
     @property
     def done(self) -> frozenset[FieldName]:
@@ -73,9 +76,21 @@ class PlateWriter:
         """Store a table, one row an object of the labels of that name, with a field that is written."""
         storage.write_table(storage.join(self.path, field_path(field)), name, table)
 
-    def finish(self) -> Plate:
-        """List the committed fields in the plate's and wells' metadata, and open the plate."""
-        self._done |= committed_fields(self.path)
+    def finish(self, needed: Iterable[FieldName] = ()) -> Plate:
+        """List the committed fields in the plate's and wells' metadata, and open the plate.
+
+        Raises
+        ------
+        OutputFailed
+            A field that is needed has no commit record; the plate stays unfinished.
+        """
+        self._done = committed_fields(self.path)
+        if missing := sorted(set(needed) - self._done):
+            raise OutputFailed(
+                self.path,
+                f"{len(missing)} fields were written, but aren't there: {listed(missing)};"
+                " all workers must see the same disk or bucket",
+            )
         list_fields(self.path, str(self.info["name"]), self._done)
         self.info["complete"] = True
         storage.update_attributes(self.path, **{OURS: self.info})

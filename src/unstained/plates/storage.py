@@ -4,6 +4,7 @@ Written is NGFF 0.5, read is 0.4 and 0.5. Paths are local or any URL that fsspec
 """
 
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from ngio import (
 from numpy.typing import NDArray
 
 from unstained.arrays import Labels
-from unstained.errors import BadInput, OutputFailed, one_line
+from unstained.errors import BadInput, MissingExtra, OutputFailed, one_line
 
 OURS = "unstained"
 """Key of this package's own attributes in a plate's and a field's metadata."""
@@ -77,28 +78,57 @@ def reading(what: object) -> Iterator[None]:
         yield
     except (NgioError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise BadInput(f"can't read {what}: {one_line(error)}; it is damaged or not what it seems") from error
+    except _failures() as error:
+        raise BadInput(f"can't read {what}: {one_line(error)}") from error
 
 
 @contextmanager
 def writing(what: object) -> Iterator[None]:
-    """Turn a refused or full disk into one line.
+    """Turn a refused or full disk, or a store that fails, into one line.
 
     Raises
     ------
     OutputFailed
-        In place of an `OSError`.
+        In place of an `OSError`, and of what cloud libraries raise.
     """
     try:
         yield
-    except OSError as error:
-        raise OutputFailed(what, error.strerror or one_line(error)) from error
+    except _failures() as error:
+        raise OutputFailed(what, getattr(error, "strerror", None) or one_line(error)) from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Name what is raised where a disk fails, and where a store doesn't answer or nobody logged in."""
+    botocore: Any = sys.modules.get("botocore.exceptions")  # there as soon as a store was asked for anything
+    return (OSError,) if botocore is None else (OSError, botocore.BotoCoreError, botocore.ClientError)
 
 
 def located(path: Path | str) -> Path | str:
-    """Give a local path as a `Path`, however it was written (`file://…` too); other URLs stay as they are."""
+    """Give a local path as a `Path`, however it was written (`file://…` too); other URLs stay as they are.
+
+    Raises
+    ------
+    MissingExtra, BadInput
+        What a URL needs isn't installed, or nobody knows such URLs.
+    """
     if isinstance(path, str) and path.startswith("file:"):
         return Path(url_to_fs(path)[1])
-    return path if "://" in str(path) else Path(path)
+    if "://" not in str(path):
+        return Path(path)
+    try:
+        _files(str(path))
+    except ImportError as error:
+        if str(path).startswith("s3:"):
+            raise MissingExtra("s3fs", "cloud") from error
+        raise BadInput(f"{path} can't be opened: {one_line(error)}") from error
+    except ValueError as error:
+        raise BadInput(f"{path} can't be opened: {one_line(error)}") from error
+    return path
+
+
+def wherever(path: Path | str) -> Path | str:
+    """Give a path that another process can use, wherever it was started."""
+    return path.resolve() if isinstance(path, Path) else path
 
 
 def join(root: Path | str, *parts: str) -> str:
@@ -110,8 +140,14 @@ def exists(path: Path | str) -> bool:
     """Say whether anything is at `path`."""
     if isinstance(path, Path):
         return path.exists()
-    files, inner = url_to_fs(path)
-    return bool(files.exists(inner))
+    files, inner = _files(path)
+    try:
+        files.info(inner)
+    except FileNotFoundError:
+        return False
+    except _failures() as error:  # `files.exists` would say no, and a plate be written over
+        raise BadInput(f"can't read {path}: {one_line(error)}") from error
+    return True
 
 
 def folders(path: Path | str, *parts: str) -> list[str]:
@@ -119,10 +155,10 @@ def folders(path: Path | str, *parts: str) -> list[str]:
     inside = join(path, *parts)
     if isinstance(path, Path):
         return [child.name for child in Path(inside).iterdir() if child.is_dir()]
-    files, inner = url_to_fs(inside)
+    files, inner = _files(inside)
     return [
         entry["name"].rstrip("/").rpartition("/")[2]
-        for entry in files.ls(inner)
+        for entry in files.ls(inner, detail=True)
         if entry["type"] == "directory"
     ]
 
@@ -152,7 +188,7 @@ def remove(path: Path | str) -> None:
         if isinstance(path, Path):
             shutil.rmtree(path)
         else:
-            files, inner = url_to_fs(path)
+            files, inner = _files(path)
             files.rm(inner, recursive=True)
 
 
@@ -162,6 +198,8 @@ def attributes(path: Path | str) -> dict[str, Any] | None:
         return dict(zarr.open_group(str(path), mode="r").attrs.asdict())
     except (FileNotFoundError, NotADirectoryError, KeyError, ValueError):
         return None
+    except _failures() as error:
+        raise BadInput(f"can't read {path}: {one_line(error)}") from error
 
 
 def update_attributes(path: Path | str, **values: Any) -> None:
@@ -244,10 +282,28 @@ def list_labels(path: str) -> tuple[str, ...]:
 
 
 def write_table(path: str, name: str, table: pd.DataFrame) -> None:
-    """Write a table beside a field's planes, as Parquet; one of the same name is replaced."""
+    """Write a table beside a field's planes, as Parquet; one of the same name is replaced.
+
+    Raises
+    ------
+    OutputFailed
+        The URL is of a kind where tables would be lost, or it can't be written.
+    """
+    refuse_lost_tables(path)
     with writing(path):
         container = open_ome_zarr_container(path, mode="r+")
         container.add_table(name, object_table(table, name), backend="parquet", overwrite=True)
+
+
+def refuse_lost_tables(path: Path | str) -> None:
+    """Refuse to keep tables where ngio would write them to nowhere: behind URLs that fsspec serves in turn.
+
+    Raises
+    ------
+    OutputFailed
+    """
+    if "://" in str(path) and not _files(str(path))[0].async_impl:
+        raise OutputFailed(path, "tables can be kept on disks and in s3://, gs:// and abfs:// stores only")
 
 
 def object_table(table: pd.DataFrame, stain: str) -> FeatureTable | GenericTable:
@@ -266,6 +322,13 @@ def plain_table(stored: Any) -> pd.DataFrame:
     """Give a stored table as it was: `label`, where it has one, as its first column."""
     table = pd.DataFrame(stored.dataframe)
     return table.reset_index() if table.index.name else table.reset_index(drop=True)
+
+
+def _files(url: str) -> tuple[Any, str]:
+    """Give the file system of a URL and the place within it, as others have left it by now."""
+    files, inner = url_to_fs(url)
+    files.invalidate_cache()  # else fsspec lists from memory what another process has changed since
+    return files, inner
 
 
 def _levels(shape: tuple[int, ...]) -> int:

@@ -128,6 +128,13 @@ class Engine:
         """How the network is run: as asked, or as measured on the first field."""
         return self.running if self.taken is None else self.taken.running
 
+    def settle(self, plane: RawPlane, pixel_size_um: float | None = None) -> None:
+        """Measure on a field (Y X) what `running` leaves open, as the first prediction would."""
+        if not self.way.is_settled:
+            refuse_unusable(plane)
+            field = measure_field(self.card, plane, self.zoom(pixel_size_um), pixel_size_um)
+            self._tiling(field.normalised.shape, field.normalised.window)
+
     def predict(self, plane: RawPlane, pixel_size_um: float | None = None) -> Planes:
         """Predict every stain (stain Y X) of one field (Y X), in the camera units of the training stains.
 

@@ -1,12 +1,14 @@
 """The face of prediction on arrays: an image in, its stains out."""
 
+from copy import copy
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from unstained.arrays import Planes, RawPlane
-from unstained.errors import BadInput
+from unstained.errors import BadInput, BadSettings
 from unstained.networks.bundle import Model, ModelCard, load_model_bundle
 from unstained.prediction.backends import Running
 from unstained.prediction.engine import Engine, Prediction
@@ -16,14 +18,17 @@ from unstained.prediction.tiling import Tiling
 class Labeller:
     """A model that is ready to label unstained cells.
 
+    Pickled, it takes its model along, and nothing that a library keeps open: where it arrives, it is made
+    ready when it is first used.
+
     Attributes
     ----------
     card
         All that is known of the model: stains, input channel, pixel size, training, scores.
     device
         Where it runs, for example `cpu` or `cuda`.
-    engine
-        What does the work, on planes that are known to be good.
+    running
+        By what the network is run, and how exactly, as asked for; `way` is what came of it.
     extras
         Further files of the model's bundle, by name.
     """
@@ -37,10 +42,33 @@ class Labeller:
         tiling: Tiling | None = None,
         running: Running | None = None,
     ) -> None:
-        self.engine = Engine(model, device=device, memory_gib=memory_gib, tiling=tiling, running=running)
+        self._model = model
+        self._memory_gib, self._tiling = memory_gib, tiling
+        self.running = self._way = running or Running()
         self.card: ModelCard = model.card
         self.extras = model.extras
+        self.device = device
         self.device = str(self.engine.device)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What does the work, on planes that are known to be good."""
+        return Engine(
+            self._model,
+            device=self.device,
+            memory_gib=self._memory_gib,
+            tiling=self._tiling,
+            running=self._way,
+        )
+
+    @property
+    def way(self) -> Running:
+        """How the network is run: as asked for, or as `auto` took it."""
+        return self.engine.way if "engine" in vars(self) else self._way
+
+    def __getstate__(self) -> dict[str, Any]:
+        made_of = {name: value for name, value in vars(self).items() if name != "engine"}
+        return {**made_of, "_way": self.way}
 
     @property
     def name(self) -> str:
@@ -81,6 +109,20 @@ class Labeller:
     def predict_with_embedding(self, image: Any, pixel_size_um: float | None = None) -> Prediction:
         """Predict (stain Y X), and give the network's innermost features from the same pass."""
         return self.engine.predict_with_embedding(one_plane(image), pixel_size_um)
+
+    def on(self, device: str) -> "Labeller":
+        """Give the same labeller for a device, maybe of another machine: it is made ready when first used.
+
+        Raises
+        ------
+        BadSettings
+            By what the network is run is still to be measured, which can't be done for another machine.
+        """
+        if not self.way.is_settled:
+            raise BadSettings("running", "auto measures this machine alone; say what the others should take")
+        moved = copy(self)
+        moved.device = device
+        return moved
 
     def __repr__(self) -> str:
         size = f"{self.card.pixel_size_um:g} µm" if self.card.pixel_size_um else "unknown size"

@@ -1,10 +1,12 @@
 """Predict a plate into a plate of its own, field by field; a second run goes on where the first stopped."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,14 +23,21 @@ from unstained.errors import (
     listed,
 )
 from unstained.networks.bundle import ModelCard
+from unstained.ordered import in_order
 from unstained.plates import storage
 from unstained.plates.listing import field_path
-from unstained.plates.plate import FieldName, Plate, create_plate, fingerprint
+from unstained.plates.plate import FieldName, Plate, PlateWriter, create_plate, fingerprint
 from unstained.prediction.grids import pixel_scale
 from unstained.prediction.labeller import Labeller
 from unstained.prediction.verdicts import Judge, predict_judged, worst
 from unstained.settings import Settings
 from unstained.version import __version__
+
+if TYPE_CHECKING:
+    from unstained.prediction.workers import Work, Workers
+
+AT_ONCE = 2
+"""Fields that are in work at once in one process; its network takes one at a time."""
 
 STRICT = "strict"
 """Key of a predicted plate's info: whether tables leave refused fields out."""
@@ -58,16 +67,19 @@ def predict_plate(  # noqa: PLR0913 (all but three have a default that is right 
     judge: Judge | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    workers: "Workers | None" = None,
 ) -> Plate:
     """Predict the fields of a plate, all stains of all models, into a new plate at `out`.
 
     The new plate has one float32 channel per stain, in the camera units of the training stain, and the wells,
     fields, places, conditions and pixel size of `plate`. Its info says which models, input, settings and
     versions made it; each field's record has the fingerprint of its input, the roles this field had in the
-    models' training, and the verdict, `None` without a `judge`. One field is in memory at a time. Where the
+    models' training, and the verdict, `None` without a `judge`. Two fields are in memory at a time. Where the
     run is broken off, the same call goes on; until then `out` can't be opened as a plate.
 
-    `progress` is called with the number of fields that are done, and of all.
+    `progress` is called with the number of fields that are done, and of all. `workers` are processes, here or
+    on a cluster, that read and write the fields in place of this one; `judge` is pickled for them. With as
+    many threads in each process the plate is the same to the last bit; else float rounding differs.
 
     Raises
     ------
@@ -79,28 +91,21 @@ def predict_plate(  # noqa: PLR0913 (all but three have a default that is right 
     _refuse_source(plate, out)
     job = _Job.checked(plate, [labellers] if isinstance(labellers, Labeller) else labellers, settings)
     fields = plate.fields if settings.fields is None else plate.select(settings.fields)
-    writer = create_plate(
-        out,
-        name=plate.name,
-        channels=job.stains,
-        pixel_size_um=job.pixel_size_um,
-        conditions=plate.conditions,
-        info=job.provenance(),
-        overwrite=overwrite,
-        resume=not overwrite,
-    )
-    if writer.info.get("request") != job.request():
-        what = _difference(job.request(), writer.info.get("request"))
-        raise OutputFailed(out, f"it was made with other {what}; choose another name or add --overwrite")
-    pending = [field for field in fields if field not in writer.done or not job.is_current(out, field)]
-    if not pending and writer.info.get("complete"):
-        raise OutputExists(out)
-    for done, field in enumerate(pending, start=len(fields) - len(pending) + 1):
-        planes, record = job.predict(field, judge)
-        writer.write_field(field, planes, place=plate.place(field), info=record)
-        if progress is not None:
-            progress(done, len(fields))
-    return writer.finish()
+    if workers is not None and workers.device is not None:
+        job = replace(job, inputs={each.on(workers.device): channel for each, channel in job.inputs.items()})
+    # workers are there before anything is written
+    with nullcontext(_here) if workers is None else workers.gathered() as each:
+        writer = job.begun(out, overwrite=overwrite)
+        pending = [field for field in fields if field not in writer.done or not job.is_current(out, field)]
+        if not pending and writer.info.get("complete"):
+            raise OutputExists(out)
+        if pending:
+            job.settle(pending[0])
+        with closing(each(_Work(job, writer, judge), pending)) as done:
+            for number, _ in enumerate(done, start=len(fields) - len(pending) + 1):
+                if progress is not None:
+                    progress(number, len(fields))
+    return writer.finish(needed=fields)
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,23 @@ class _Job:
             pixel_scale(labeller.card, pixel_size_um)  # refuses before anything is written
         return cls(plate, inputs, pixel_size_um, settings.strict)
 
+    def begun(self, out: Path | str, *, overwrite: bool) -> PlateWriter:
+        """Begin the predicted plate, or go on with one that was asked for with the same."""
+        writer = create_plate(
+            out,
+            name=self.plate.name,
+            channels=self.stains,
+            pixel_size_um=self.pixel_size_um,
+            conditions=self.plate.conditions,
+            info=self.provenance(),
+            overwrite=overwrite,
+            resume=not overwrite,
+        )
+        if writer.info.get("request") != self.request():
+            what = _difference(self.request(), writer.info.get("request"))
+            raise OutputFailed(out, f"it was made with other {what}; choose another name or add --overwrite")
+        return writer
+
     @property
     def stains(self) -> tuple[str, ...]:
         return tuple(stain for labeller in self.inputs for stain in labeller.stains)
@@ -136,7 +158,7 @@ class _Job:
             "models": {each.name: _fingerprint_of(each.card) for each in self.inputs},
             "inputs": {each.name: channel for each, channel in self.inputs.items()},
             "pixel_size_um": self.pixel_size_um,
-            "running": {each.name: str(each.engine.running) for each in self.inputs},
+            "running": {each.name: str(each.running) for each in self.inputs},
             "version": __version__,
         }
 
@@ -159,8 +181,16 @@ class _Job:
     def is_current(self, out: Path | str, field: FieldName) -> bool:
         """Whether a field of `out` was predicted from the very pixels that the plate holds now."""
         record = (storage.attributes(storage.join(out, field_path(field))) or {}).get(storage.OURS, {})
-        now = {channel: self.fingerprint(field, channel) for channel in self.inputs.values()}
-        return bool(record.get("input_fingerprints") == now)
+        then = record.get("input_fingerprints")
+        return then is not None and all(  # where nothing was predicted, nothing is read
+            then.get(channel) == self.fingerprint(field, channel) for channel in self.inputs.values()
+        )
+
+    def settle(self, field: FieldName) -> None:
+        """Measure on a field what the models leave open, so that all fields are predicted the same way."""
+        for labeller, channel in self.inputs.items():
+            if not labeller.way.is_settled:
+                labeller.engine.settle(self.plate.read(field, channel), self.pixel_size_um)
 
     def fingerprint(self, field: FieldName, channel: str) -> str:
         recorded = self.plate.field_info(field).get("fingerprints", {}).get(channel)
@@ -180,6 +210,28 @@ class _Job:
             planes.append(stains)
         record = {"input_fingerprints": prints, "roles": roles, "verdicts": verdicts}
         return np.concatenate(planes), {**record, "verdict": worst(verdicts.values())}
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is done for a field, in whatever process: predict, judge, write, commit."""
+
+    job: _Job
+    writer: PlateWriter
+    judge: Judge | None
+
+    def __call__(self, field: FieldName) -> None:
+        if self.job.is_current(self.writer.path, field):
+            return  # by a worker that was lost before it could say so
+        planes, record = self.job.predict(field, self.judge)
+        self.writer.write_field(field, planes, place=self.job.plate.place(field), info=record)
+
+
+def _here(work: "Work", fields: Sequence[FieldName]) -> Generator[FieldName]:
+    """Do the work here: while the network has one field, the one before is written, or the next is read."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for field, _ in zip(fields, in_order(pool, work, fields, AT_ONCE), strict=True):
+            yield field
 
 
 def summarised(card: ModelCard) -> dict[str, Any]:

@@ -327,6 +327,7 @@ def _trainer(
         check_val_every_n_epoch=None,
         limit_val_batches=None if validated else 0,
         num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # each process validates all, so that all keep the same weights
         gradient_clip_val=None if settings.optimiser == "adadelta" else 1.0,
         **devices,
     )
