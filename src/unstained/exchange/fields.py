@@ -33,8 +33,8 @@ def working_sides(sides: tuple[Value, Value], zoom: float) -> tuple[Value, Value
 def resampled(field: Value, sides: tuple[Value, Value]) -> Value:
     """Bring a field to other sides, both grids covering the same rectangle, without aliasing."""
     return field.to(
-        "Resize", None, None, joined(field.graph, sides), mode="linear", antialias=1, axes=[ROWS, COLUMNS],
-        coordinate_transformation_mode="half_pixel",
+        "Resize", None, None, joined(field.graph, sides), mode="linear", antialias=1, exclude_outside=1,
+        axes=[ROWS, COLUMNS], coordinate_transformation_mode="half_pixel",
     )  # fmt: skip
 
 
