@@ -100,8 +100,8 @@ def onnx_model(model: Model, *, camera: bool = True) -> bytes:
             for name in ("gain", "offset")
         )
         stains = stains * gain + offset
-    stains = _moved(stains, card)
-    return graph.finished((IMAGE, (1, 1, "Y", "X")), {STAINS: stains}, _known(card))
+    taken, given = (image, (1, 1, "Y", "X")), (_moved(stains, card), (1, len(card.stains), "Y", "X"))
+    return graph.finished(taken, given, STAINS, _known(card))
 
 
 def compared(model: Model, written: bytes, image: RawPlane) -> Compared:

@@ -13,6 +13,9 @@ OPSET = 18
 
 Kind: TypeAlias = Literal["float32", "float64", "int64", "bool"]
 
+Shape: TypeAlias = Sequence[int | str]
+"""Lengths, or names of those that are free."""
+
 
 class Graph:
     """A graph that is being written.
@@ -58,13 +61,14 @@ class Graph:
             branches[f"{branch}_branch"] = self._helper.make_graph([node], branch, [], [info])
         return self.add("If", condition, kind=value.kind, **branches)
 
-    def finished(self, taken: tuple[str, Sequence[Any]], given: dict[str, "Value"], known: dict[str, str]) -> bytes:
-        """Write the model: what it takes (name, shape), gives (name → value), and what is known of it."""
+    def finished(
+        self, taken: tuple["Value", Shape], given: tuple["Value", Shape], name: str, known: dict[str, str]
+    ) -> bytes:
+        """Write the model: what it takes, what it gives under a name, and what is known of it; all float32."""
         kind = self.nodes.onnx.TensorProto.FLOAT
-        for name, value in given.items():
-            self.nodes.add_node("Identity", [value.name], name=name)
-        takes = [self._helper.make_tensor_value_info(taken[0], kind, list(taken[1]))]
-        gives = [self._helper.make_tensor_value_info(name, kind, None) for name in given]
+        self.nodes.add_node("Identity", [given[0].name], name=name)
+        takes = [self._helper.make_tensor_value_info(taken[0].name, kind, list(taken[1]))]
+        gives = [self._helper.make_tensor_value_info(name, kind, list(given[1]))]
         graph = self._helper.make_graph(self.nodes.nodes, "unstained", takes, gives, self.nodes.constants)
         opsets = [self._helper.make_opsetid("", OPSET)]
         model = self._helper.make_model(
