@@ -1,5 +1,6 @@
 """A model as a package of the BioImage Model Zoo: an ONNX graph, its description, and tensors to test it."""
 
+import math
 import re
 import tempfile
 from collections.abc import Mapping
@@ -27,8 +28,8 @@ COVER_PX = 256
 
 AUTHORS = [{"name": "The unstained developers"}]
 CITE = [
-    {"text": "Ronneberger, Fischer & Brox 2015: U-Net: convolutional networks for biomedical image segmentation",
-     "doi": "10.1007/978-3-319-24574-4_28"},
+    {"text": "Ronneberger, Fischer & Brox 2015: U-Net: convolutional networks for biomedical image"
+     " segmentation", "doi": "10.1007/978-3-319-24574-4_28"},
     {"text": "LaChance & Cohen 2020: Practical fluorescence reconstruction microscopy for large samples and"
      " low-magnification imaging", "doi": "10.1371/journal.pcbi.1008443"},
 ]  # fmt: skip
@@ -41,8 +42,10 @@ def export_bioimageio(
 
     The package's ONNX graph takes a whole field of camera pixels and does all that `Engine.predict` does but
     for the last step: network units become camera units in the description's postprocessing, where it can be
-    read and undone. Normalisation can't be said in the description's terms (it knows neither medians nor slow
-    light), so it is in the graph. The test tensors are the middle of `image` and what the original makes of it.
+    read and undone. Normalisation can't be said in the description's terms (it knows neither medians nor
+    slow light), so it is in the graph. There is no halo: the graph draws the edges out itself, and a field
+    that is padded has other statistics. Test tensors are the middle of `image` and what the original makes
+    of it.
 
     Raises
     ------
@@ -96,8 +99,7 @@ def cover(image: RawPlane, stains: Planes) -> bytes:
         for plane, stops in ((image, ()), (stains[0], (STAINED,)))
     ]
     side = min(shown[0].shape[:2])
-    encoded: bytes = imagecodecs.png_encode(np.hstack([picture[:side, :side] for picture in shown]))
-    return encoded
+    return bytes(imagecodecs.png_encode(np.hstack([picture[:side, :side] for picture in shown])))
 
 
 def _description(card: ModelCard, licence: str) -> dict[str, Any]:
@@ -112,8 +114,8 @@ def _description(card: ModelCard, licence: str) -> dict[str, Any]:
         "cite": CITE,
         "license": licence,
         "tags": [
-            "transmission-light-microscopy", "2d", "nuclei" if "nuclei" in card.stains else "cells", "pytorch",
-            "fiji", "unet", "in-silico-labeling", "label-free", "virtual-staining", "unstained",
+            "transmission-light-microscopy", "2d", "nuclei" if "nuclei" in card.stains else "cells",
+            "pytorch", "fiji", "unet", "in-silico-labeling", "label-free", "virtual-staining", "unstained",
         ],
         "documentation": {"source": "README.md"},
         "covers": [{"source": "cover.png"}],
@@ -179,9 +181,14 @@ def _own(card: ModelCard) -> dict[str, Any]:
         "attribution": card.attribution,
         "weights_sha256": card.weights_sha256,
         "working_scale": card.working_scale,
-        "reach_px": int(np.ceil(card.network.halo / card.working_scale)),
+        "reach_px": _reach_px(card),
         "inside_the_graph": ["working grid", "normalisation", "light", "mirror images"],
     }
+
+
+def _reach_px(card: ModelCard) -> int:
+    """Give how far away a pixel of the input can lie that counts for one of the output, px."""
+    return math.ceil(card.network.halo / card.working_scale)
 
 
 def _readme(card: ModelCard) -> str:
@@ -189,8 +196,8 @@ def _readme(card: ModelCard) -> str:
         f"{card.pixel_size_um:g} µm: bring images to it first"
     )  # fmt: skip
     caution = (
-        "\nIt learnt from **simulated** images only. Don't trust it on real ones before it was trained further"
-        " on a few stained fields.\n" if card.simulated else ""
+        "\nIt learnt from **simulated** images only. Don't trust it on real ones before it was trained"
+        " further on a few stained fields.\n" if card.simulated else ""
     )  # fmt: skip
     metrics = "\n".join(f"- {name}: {value:.3f}" for name, value in card.metrics.items() if value is not None)
     return f"""# {card.name}
@@ -201,8 +208,8 @@ Predicts {", ".join(card.stains)} from label-free images ({card.input}). Made by
 - pixel size: {size}
 - output: {"camera units of the training stains" if card.units == "camera" else "probabilities"}, same size
 
-Give whole fields, not tiles: brightness, contrast, slow light and the light's direction are measured on what is
-given, inside the graph. Pixels up to {int(np.ceil(card.network.halo / card.working_scale))} px away count.
+Give whole fields, not tiles: brightness, contrast, slow light and the light's direction are measured on what
+is given, inside the graph. Pixels up to {_reach_px(card)} px away count.
 
 {card.attribution}
 
@@ -213,8 +220,8 @@ Figures of the training's validation regions:
 {metrics or "- none"}
 
 On your images: stain a few fields, predict them, and compare, for example by Pearson correlation and by the
-number of objects. `unstained evaluate` does both, and `unstained predict` gives each field a verdict, which this
-package can't.
+number of objects. `unstained evaluate` does both, and `unstained predict` gives each field a verdict, which
+this package can't.
 """
 
 

@@ -24,9 +24,7 @@ def sides_of(field: Value) -> tuple[Value, Value]:
 
 def working_sides(sides: tuple[Value, Value], zoom: float) -> tuple[Value, Value]:
     """Give Y and X of a field's working grid, px."""
-    rows, columns = (
-        (side.cast("float64") * zoom).to("Round").at_least(1.0).cast("int64") for side in sides
-    )
+    rows, columns = ((side.cast("float64") * zoom).to("Round").at_least(1.0).cast("int64") for side in sides)
     return rows, columns
 
 
@@ -66,7 +64,7 @@ def percentiles(values: Value, percents: Sequence[float]) -> list[Value]:
 
 
 def slow_light(field: Value, flatten: float) -> Value:
-    """Give the slow part of a field: a Gaussian blur of `flatten` times its shorter side, on a coarse grid."""
+    """Give the slow part of a field, a Gaussian blur of `flatten` field sides, on a coarse grid."""
     rows, columns = sides_of(field)
     sigma = rows.at_most(columns).cast("float64") * flatten
     step = (sigma / 8.0).cast("int64").at_least(1)

@@ -83,5 +83,3 @@ def _block_means(field: Value) -> Value:
     rows, columns = ((side // BLOCKS).at_least(1) for side in sides_of(field))
     even = cropped(field, (rows * BLOCKS, columns * BLOCKS))
     return even.shaped(BLOCKS, rows, BLOCKS, columns).mean(1, 3).shaped(-1)
-
-

@@ -26,7 +26,17 @@ MOST_ERROR = 1e-4
 IMAGE, STAINS = "image", "stains"
 """Names of what an exported model takes, (1 1 Y X), and gives, (1 stain Y X)."""
 
-PLAIN = ("name", "input", "units", "pixel_size_um", "licence", "attribution", "simulated", "weights_sha256", "version")
+PLAIN = (
+    "name",
+    "input",
+    "units",
+    "pixel_size_um",
+    "licence",
+    "attribution",
+    "simulated",
+    "weights_sha256",
+    "version",
+)
 """What of the card goes into the file's own metadata."""
 
 

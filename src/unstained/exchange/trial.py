@@ -24,7 +24,8 @@ def trial_field(card: ModelCard) -> RawPlane:
             wells=1, fields=1, side_px=SIDE_PX, label_free=(card.input,), pixel_size_um=size_um
         )
         (planned,) = plan_wells(settings).values()
-        return simulate_field(grow_well(planned, settings), 0, settings).recorded[0]
+        simulated: RawPlane = simulate_field(grow_well(planned, settings), 0, settings).recorded[0]
+        return simulated
     plane, _ = read_image(Path(str(files("unstained"))) / BUILT_IN)
     return middle_of(plane, SIDE_PX)
 

@@ -64,7 +64,7 @@ class Graph:
     def finished(
         self, taken: tuple["Value", Shape], given: tuple["Value", Shape], name: str, known: dict[str, str]
     ) -> bytes:
-        """Write the model: what it takes, what it gives under a name, and what is known of it; all float32."""
+        """Write the model: what it takes, what it gives under a name, what is known of it; all float32."""
         kind = self.nodes.onnx.TensorProto.FLOAT
         self.nodes.add_node("Identity", [given[0].name], name=name)
         takes = [self._helper.make_tensor_value_info(taken[0].name, kind, list(taken[1]))]
