@@ -27,25 +27,25 @@ def test_onnx_gives_what_the_model_gives(model_of, field, what):
     model = model_of(what)
     written = onnx_model(model)
     for shape in ((97, 131), (64, 64), (150, 75)):
-        expected = Engine(model, quiet=True).predict(field(*shape))
+        expected = Engine(model).predict(field(*shape), model.card.pixel_size_um)
         assert largest_error(exchange.run(written, field(*shape)), expected) < MOST_ERROR / 2
 
 
 def test_onnx_turns_fields_to_the_light_as_the_model_does(model_of, field):
     model = model_of("by its light")
-    written, engine = onnx_model(model), Engine(model, quiet=True)
+    written, engine = onnx_model(model), Engine(model)
     turns = set()
     for turn in range(4):
         lit = field(220, 260, turn)
-        turns.add(engine.seen(lit).turns)
-        assert largest_error(exchange.run(written, lit), engine.predict(lit)) < MOST_ERROR / 2
+        turns.add(engine.seen(lit, 0.3).turns)
+        assert largest_error(exchange.run(written, lit), engine.predict(lit, 0.3)) < MOST_ERROR / 2
     assert turns == {0, 1, 2, 3}
 
 
 def test_a_field_without_relief_is_turned_as_the_training_fields(model_of):
     """Noise doesn't tell its light, so that of the card counts: 224.8° is one turn."""
     model, noise = model_of("by its light"), np.random.default_rng(0).integers(900, 1100, (96, 96))
-    assert Engine(model, quiet=True).seen(noise).turns == 1
+    assert Engine(model).seen(noise, 0.3).turns == 1
     assert compared(model, onnx_model(model), noise).error < MOST_ERROR / 2
 
 

@@ -241,7 +241,7 @@ def _packaged(folder: Path, description: Mapping[str, Any], core: Any) -> Path:
 
 def _test(core: Any, package: Path) -> None:
     summary = core.test_model(package)
-    if summary.status == "failed":
+    if summary.status != "passed":
         raise BadModel(f"the package doesn't pass the zoo's test: {_faults(summary)}")
 
 

@@ -124,7 +124,7 @@ def compared(model: Model, written: bytes, image: RawPlane) -> Compared:
     MissingExtra
         onnxruntime isn't installed.
     """
-    expected = Engine(model, quiet=True).predict(image)
+    expected = Engine(model, quiet=True).predict(image, model.card.pixel_size_um)
     found = run(written, image)
     error = largest_error(found, expected)
     if not error <= MOST_ERROR:
