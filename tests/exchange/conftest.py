@@ -1,13 +1,16 @@
-"""Small models with everything that a card can ask for, and a field to try them on."""
+"""Small models with everything that a card can ask for, a field to try them on, a measured plate."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from unstained.measurement.plates import measure_plate
 from unstained.networks.bundle import Model, ModelCard
 from unstained.networks.normalisation import Contrasts, Normalisation, StainScale
 from unstained.networks.unet import UNet, UNetSettings
+from unstained.plates.plate import FieldName, create_plate
 
 SMALL = UNetSettings(width=4, depth=2, batch_norm=True, outputs=2)
 
@@ -62,3 +65,40 @@ def field():
         return np.rot90(lit, turns)[:rows, :columns].astype(np.uint16)
 
     return draw
+
+
+FIELDS = (FieldName("A01", 0), FieldName("A01", 1), FieldName("B03", 0))
+
+
+def blobs(number: int, diameter_px: float) -> np.ndarray:
+    """Draw a dozen round cells, which don't touch, at places of their own for each field (Y X)."""
+    rng = np.random.default_rng(number)
+    y, x = np.mgrid[:96, :112]
+    plane = np.zeros((96, 112))
+    for row in range(3):
+        for column in range(4):
+            cy, cx = 16 + 32 * row + rng.uniform(-5, 5), 14 + 28 * column + rng.uniform(-5, 5)
+            plane = np.maximum(plane, 1 / (1 + np.exp((np.hypot(y - cy, x - cx) - diameter_px / 2) / 0.7)))
+    return plane
+
+
+@pytest.fixture(scope="session")
+def measured(tmp_path_factory):
+    """Give a predicted plate of two stains, three fields in two wells, and its tables."""
+    writer = create_plate(
+        tmp_path_factory.mktemp("measured") / "predicted.zarr",
+        name="P7",
+        channels=("nuclei", "er"),
+        pixel_size_um=0.5,
+        conditions=pd.DataFrame({"well": ["A01", "B03"], "clone": ["C1", "C2"], "day": [0.0, 60.0]}),
+        info={
+            "kind": "predicted",
+            "models": [{"name": "small", "stains": ["nuclei", "er"], "pixel_size_um": 0.5}],
+        },
+    )
+    for number, name in enumerate(FIELDS):
+        stains = [200 + 3000 * blobs(number, 9), 100 + 900 * blobs(number, 14)]
+        verdict = {"verdict": ("trust", "caution", "trust")[number], "reason": f"reason {number}"}
+        writer.write_field(name, np.stack(stains).astype(np.float32), info={"verdict": verdict})
+    plate = writer.finish()
+    return plate, measure_plate(plate)
