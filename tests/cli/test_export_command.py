@@ -45,3 +45,21 @@ def test_export_refuses_in_one_line(run, model, tmp_path, monkeypatch, words, sa
     assert said in done.err
     assert done.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_measure_writes_what_other_programs_read(run, predicted, tmp_path):
+    out = tmp_path / "tables"
+    done = run("measure", predicted, "--out", out, "--cellprofiler", "--label-tiffs", "--ome-tiffs")
+    assert done.code == 0, done.err
+    assert {path.name for path in (out / "cellprofiler").glob("*.csv")} == {
+        "Image.csv", "Nuclei.csv", "profiles.csv",
+    }  # fmt: skip
+    names = {path.name for path in (out / "images").iterdir()}
+    assert {"A01_f0.ome.tif", "A02_f1_nuclei_labels.tif"} <= names
+    assert len(names) == 8
+
+
+def test_files_for_other_programs_need_a_folder(run, predicted):
+    done = run("measure", predicted, "--ome-tiffs")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "--out" in done.err

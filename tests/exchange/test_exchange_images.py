@@ -87,10 +87,11 @@ def test_more_objects_than_uint16_holds_are_written_as_uint32(tmp_path):
 
 def test_ome_tiffs_can_be_imported_again(written, tmp_path):
     """Channels and pixel size come back, so nothing is lost on the way through another program."""
+    (tmp_path / "stains").mkdir()
     for path in written[0]:
-        shutil.copy(path, tmp_path)
+        shutil.copy(path, tmp_path / "stains")
     settings = ImportSettings(pattern=r"(?P<well>[A-P]\d\d)_f(?P<field>\d)\.ome\.tif")
-    again = import_plate(tmp_path, tmp_path / "again.zarr", settings)
+    again = import_plate(tmp_path / "stains", tmp_path / "again.zarr", settings)
     assert set(again.channels) >= {"nuclei", "er"}
     assert again.pixel_size_um == 0.5
     np.testing.assert_array_equal(

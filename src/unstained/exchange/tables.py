@@ -106,8 +106,7 @@ def _objects(
     known = _metadata(table, conditions)
     columns = {new: table[name] for name, new in known.items()} | {"ObjectNumber": table["label"]}
     for name in table.columns.drop([*known, "label"]):
-        values = table[name].astype(float if table[name].dtype == object else table[name].dtype)
-        values = values.astype(int) if values.dtype == bool else values
+        values = table[name].astype(int) if table[name].dtype == bool else table[name]
         columns[measure_name(name, of)] = in_pixels(values, name, pixel_size_um)
     return pd.DataFrame(columns)
 
