@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
-from unstained.arrays import Planes
 from unstained.errors import OutputFailed
 from unstained.measurement.known import known_stain
 from unstained.plates.fields import well_place
@@ -69,7 +69,7 @@ def _stem(name: FieldName) -> str:
     return f"{name.well}_f{name.field}"
 
 
-def _write(path: Path, planes: Planes, xml: str) -> None:
+def _write(path: Path, planes: NDArray[Any], xml: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         tifffile.imwrite(
@@ -80,7 +80,7 @@ def _write(path: Path, planes: Planes, xml: str) -> None:
         raise OutputFailed(path, error.strerror or error) from error
 
 
-def _ome_xml(plate: Plate, name: FieldName, planes: Planes, channels: tuple[str, ...]) -> str:
+def _ome_xml(plate: Plate, name: FieldName, planes: NDArray[Any], channels: tuple[str, ...]) -> str:
     """Describe one field (C Y X): image, channels, and where on the plate it was taken."""
     size = plate.pixel_size_um
     sizes = {} if size is None else {

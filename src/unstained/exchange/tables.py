@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -87,7 +88,7 @@ def measure_name(column: str, of: str) -> str:
     return f"{named(of)}_{OWN}_{''.join(map(named, bare.split('_')))}"
 
 
-def in_pixels(values: "pd.Series[float]", column: str, pixel_size_um: float | None) -> "pd.Series[float]":
+def in_pixels(values: "pd.Series[Any]", column: str, pixel_size_um: float | None) -> "pd.Series[Any]":
     """Bring µm to px and µm² to px²; all else stays."""
     unit = _UNIT.search(column)
     power = {"um": 1, "um2": 2}.get(unit[1], 0) if unit else 0

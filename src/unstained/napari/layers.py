@@ -29,11 +29,9 @@ def image_layer(planes: Any, name: str, colour: str | None, shown: RawPlane, **m
     """Show planes (… Y X) in a colour (`#rrggbb`, else grey), as dark and bright as the plane `shown` is."""
     low, high = (float(value) for value in np.percentile(shown, SHOWN))
     limits = [low, high if high > low else low + 1.0]
-    look = (
-        {}
-        if colour is None
-        else {"colormap": (colour, [[0, 0, 0, 1], _rgba(colour)]), "blending": "additive"}
-    )
+    look: dict[str, Any] = {}
+    if colour is not None:
+        look = {"colormap": {"name": colour, "colors": ["#000000", colour]}, "blending": "additive"}
     return planes, {"name": name, "contrast_limits": limits, **look, **more}, "image"
 
 
@@ -57,7 +55,3 @@ def stacked(planes: Sequence[Any], shape: tuple[int, int]) -> Any:
 def as_labels(labels: Labels) -> Labels:
     """Give labels in a type that napari shows."""
     return labels.astype(np.int32)
-
-
-def _rgba(colour: str) -> list[float]:
-    return [*(int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)), 1.0]

@@ -35,7 +35,7 @@ def read_plate(path: str | list[str]) -> list[LayerData]:
     """
     plate = open_plate(Path(str(path)))
     size = placed(plate.pixel_size_um, axes=3)
-    told = {"metadata": {"unstained": {
+    told: dict[str, Any] = {"metadata": {"unstained": {
         "fields": [str(name) for name in plate.fields],
         "verdicts": [_verdict(plate, name) for name in plate.fields],
     }}}  # fmt: skip

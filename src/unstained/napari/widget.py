@@ -60,7 +60,7 @@ def say_error(viewer: Any, error: Exception) -> None:
     show_error(str(error))
 
 
-@magic_factory(
+@magic_factory(  # type: ignore[untyped-decorator]
     call_button="Label",
     model={"choices": models},
     own_model={"tooltip": "path of a model of your own, in place of the one above"},
