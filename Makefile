@@ -73,7 +73,7 @@ $(VENV)/.installed: $(DESCRIBED) | $(PY)
 
 $(VENV)/.installed-dev: $(DESCRIBED) | $(PY)
 	@echo "installing unstained and what its tests need into $(VENV) (once; some minutes)"
-	@$(PIP) -e '.[dev,vendor,cloud,cluster,embed]' || { echo "installing failed; the lines above say why (is the Python package index in reach?)"; exit 1; }
+	@$(PIP) -e '.[dev,vendor,cloud,cluster,embed,export,openvino,napari,readers]' || { echo "installing failed; the lines above say why (is the Python package index in reach?)"; exit 1; }
 	@touch $(VENV)/.installed $@
 
 $(PY):

@@ -240,6 +240,7 @@ def measure(
     out: Path | None = None,
     *,
     xlsx: bool = False,
+    further: Callable[[Path, Tables], None] | None = None,
     overwrite: bool = False,
     telling: Telling = SILENT,
 ) -> Tables:
@@ -247,7 +248,7 @@ def measure(
 
     Gives the tables `objects`, `fields` and `wells`, of several stains also `cells` and `cells_by_well`, and
     writes them to `out` where one is given; for that, a plate that is measured already isn't measured again,
-    unless `overwrite` says so.
+    unless `overwrite` says so. `further` writes into that folder what else is wanted of the tables.
     """
     if out is not None:
         refuse_output(out, overwrite)
@@ -258,6 +259,8 @@ def measure(
         inputs = {"predicted": plate_record(predicted, *predicted.channels)}
         with results_folder(out, "measure", predicted.info[MEASURED], inputs, overwrite=overwrite):
             write_tables(out, tables, xlsx=xlsx, lineage=partial(with_lineage, predicted=predicted))
+            if further is not None:
+                further(out, tables)
     return tables
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from unstained.cli import cost, data, embed, models, ranking, results, stories, study, trust
+from unstained.cli import cost, data, embed, export, models, ranking, results, stories, study, trust
 from unstained.version import __version__
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ for command in (
     stories.demo, stories.screen, data.sample, data.twin, data.import_, data.check,
     models.models, models.train, results.predict, results.measure, results.evaluate,
     ranking.rank, results.report, study.study, trust.stability, embed.embed, cost.cost,
+    export.export,
 ):  # fmt: skip
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(trust.drift)

@@ -128,6 +128,15 @@ def measure(
     predicted: PredictedArgument,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the tables.")] = None,
     xlsx: Annotated[bool, typer.Option("--xlsx", help="Write the tables as Excel files too.")] = False,
+    cellprofiler: Annotated[
+        bool, typer.Option("--cellprofiler", help="Write tables in CellProfiler's columns too.")
+    ] = False,
+    label_tiffs: Annotated[
+        bool, typer.Option("--label-tiffs", help="Write the labels as TIFF, too, into DIR/images.")
+    ] = False,
+    ome_tiffs: Annotated[
+        bool, typer.Option("--ome-tiffs", help="Write the stains as OME-TIFF, too, into DIR/images.")
+    ] = False,
     overwrite: Overwrite = False,
     settings: SettingsFile = None,
     json: Json = False,
@@ -135,13 +144,23 @@ def measure(
     """Segment and measure the objects of a predicted plate; labels and tables go into it, tables also to DIR.
 
     Example: unstained measure predicted.zarr --out tables
+
+    Example: unstained measure predicted.zarr --out tables --cellprofiler --label-tiffs --ome-tiffs
     """
     with task("measure", json=json) as told:
         from unstained import pipeline
+        from unstained.errors import BadSettings
+        from unstained.exchange.forms import Forms, write_forms
         from unstained.plates.plate import open_plate
 
+        forms = Forms(cellprofiler=cellprofiler, label_tiffs=label_tiffs, ome_tiffs=ome_tiffs)
+        if forms.any and out is None:
+            raise BadSettings("--out", "give the folder that files for other programs go into")
         plate = open_plate(place(predicted))
-        tables = pipeline.measure(plate, out, xlsx=xlsx, overwrite=overwrite, telling=told.telling())
+        tables = pipeline.measure(
+            plate, out, xlsx=xlsx, overwrite=overwrite, telling=told.telling(),
+            further=lambda folder, tables: write_forms(folder, plate, tables, forms),
+        )  # fmt: skip
         counts = tables["objects"]["stain"].value_counts()
         objects = {stain: int(counts.get(stain, 0)) for stain in plate.channels}
         told.say(

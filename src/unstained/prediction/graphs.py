@@ -22,7 +22,7 @@ def refuse_missing_library(backend: str) -> None:
     """Raise `MissingExtra` where what a back end needs isn't installed; torch always is."""
     extra, modules = LIBRARIES.get(backend, ("", ()))
     for module in modules:
-        _required(module, extra)
+        required(module, extra)
 
 
 class OnnxUNet:
@@ -37,7 +37,7 @@ class OnnxUNet:
     name = "onnx"
 
     def __init__(self, network: FoldedUNet) -> None:
-        runtime = _required("onnxruntime", "export")
+        runtime = required("onnxruntime", "export")
         self.bytes_per_pixel = whole_bytes_per_pixel(network.settings)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
@@ -64,8 +64,8 @@ class OpenvinoUNet:
     name = "openvino"
 
     def __init__(self, network: FoldedUNet, precision: str = "fp32") -> None:
-        openvino = _required("openvino", "openvino")
-        nodes = _OpenvinoNodes(_required("openvino.opset8", "openvino"))
+        openvino = required("openvino", "openvino")
+        nodes = _OpenvinoNodes(required("openvino.opset8", "openvino"))
         self.bytes_per_pixel = whole_bytes_per_pixel(network.settings)
         taken = nodes.of.parameter([1, network.settings.inputs, -1, -1], np.float32)
         model = openvino.Model(list(run_graph(taken, network, nodes)), [taken], "unet")
@@ -89,7 +89,7 @@ def onnx_graph(network: FoldedUNet) -> bytes:
     MissingExtra
         onnx isn't installed.
     """
-    nodes = _OnnxNodes(_required("onnx", "export"))
+    nodes = OnnxNodes(required("onnx", "export"))
     helper, kind = nodes.onnx.helper, nodes.onnx.TensorProto.FLOAT
     found = run_graph("planes", network, nodes)
     names = ("stains", "bottleneck")
@@ -111,13 +111,14 @@ def whole_bytes_per_pixel(network: UNetSettings) -> float:
     return 4.0 * network.width * (11 if network.residual else 9)
 
 
-class _OnnxNodes:
+class OnnxNodes:
     """Operations whose planes are names of values in an ONNX graph."""
 
     def __init__(self, onnx: Any) -> None:
         self.onnx = onnx
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
+        self._written: dict[int, tuple[Convolution, list[str]]] = {}
 
     def add_node(self, kind: str, inputs: list[str], *, name: str | None = None, **attributes: Any) -> str:
         made = name or f"{kind}_{len(self.nodes)}"
@@ -145,10 +146,13 @@ class _OnnxNodes:
         return self.add_node("Add", [one, other])
 
     def _arrays(self, by: Convolution) -> list[str]:
-        names = [f"{part}_{len(self.constants)}" for part in by._fields]
-        for name, values in zip(names, by, strict=True):
-            self.constants.append(self.onnx.numpy_helper.from_array(_array(values), name))
-        return names
+        """Name a convolution's arrays, which are written once however often it is used."""
+        if id(by) not in self._written:
+            names = [f"{part}_{len(self.constants)}" for part in by._fields]
+            for name, values in zip(names, by, strict=True):
+                self.constants.append(self.onnx.numpy_helper.from_array(_array(values), name))
+            self._written[id(by)] = by, names
+        return self._written[id(by)][1]
 
 
 class _OpenvinoNodes:
@@ -184,7 +188,7 @@ def _array(values: Tensor) -> Any:
     return np.ascontiguousarray(values.cpu().numpy())
 
 
-def _required(module: str, extra: str) -> Any:
+def required(module: str, extra: str) -> Any:
     """Import an optional package, or say which extra brings it."""
     package = module.partition(".")[0]
     try:
