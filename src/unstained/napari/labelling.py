@@ -11,8 +11,10 @@ from unstained.measurement.known import described_stain
 from unstained.measurement.objects import measure_objects
 from unstained.napari.layers import LayerData, as_labels, image_layer, labels_layer, placed
 from unstained.prediction.labeller import Labeller, one_plane
-from unstained.prediction.verdicts import Verdict, predict_judged, summarised
+from unstained.prediction.plates import summarised
+from unstained.prediction.verdicts import Verdict, predict_judged
 from unstained.segmentation.recipes import segment
+from unstained.trust.kept import judge_of
 
 UM_PER_UNIT = {"micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "angstrom": 1e-4}
 
