@@ -23,16 +23,24 @@ def labeller(path: str, weights_sha256: str) -> Labeller:
     return load_model(path, "auto")
 
 
-@st.cache_resource(max_entries=12, ttl=30, show_spinner="Opening the plate …")
 def place(where: str) -> opened.Opened:
-    """Open what lies at a place; looked at anew after half a minute, since commands write plates."""
+    """Open what lies at a place; anew where it was written to."""
+    return _place(where, opened.stamp_of(where))
+
+
+@st.cache_resource(max_entries=12, show_spinner="Opening the plate …")
+def _place(where: str, stamp: str) -> opened.Opened:
     return opened.open_place(where)
 
 
-@st.cache_data(max_entries=12, ttl=30, show_spinner="Reading the tables …")
 def measures(where: str) -> dict[str, pd.Series]:
     """Give all that can be shown on a plate's map."""
-    return opened.measures_of(place(where))
+    return _measures(where, opened.stamp_of(where))
+
+
+@st.cache_resource(max_entries=12, show_spinner="Reading the tables …")
+def _measures(where: str, stamp: str) -> dict[str, pd.Series]:
+    return opened.measures_of(_place(where, stamp))
 
 
 @st.cache_data(max_entries=4, ttl=10, show_spinner=False)
@@ -53,10 +61,14 @@ def labelled_image(
         return labelling.label_image(found, plane, pixel_size_um or recorded_um, Path(path).name)
 
 
-@st.cache_resource(max_entries=12, ttl=300, show_spinner=False)
 def labelled_field(where: str, name: FieldName) -> Labelled:
     """Read one field of a predicted plate."""
-    return labelling.labelled_field(place(where), name)
+    return _labelled_field(where, opened.stamp_of(where), name)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _labelled_field(where: str, stamp: str, name: FieldName) -> Labelled:
+    return labelling.labelled_field(_place(where, stamp), name)
 
 
 @st.cache_resource(max_entries=24, show_spinner="Finding and measuring objects …")

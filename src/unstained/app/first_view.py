@@ -9,8 +9,8 @@ def show() -> None:
     """Draw the first screen."""
     st.title("See the stain that isn't there", anchor=False)
     st.markdown(
-        "**unstained** predicts fluorescent stains from label-free images, measures the cells in them, and says"
-        " how far that can be believed."
+        "**unstained** predicts fluorescent stains from label-free images, measures the cells in them,"
+        " and says how far that can be believed."
     )
     left, right = st.columns(2, gap="large")
     with left.container(border=True, height="stretch"):

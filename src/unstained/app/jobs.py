@@ -1,7 +1,7 @@
-"""Long work as commands in processes of their own: they outlive the page, tell how far they are, can be stopped.
+"""Long work as commands in processes of their own: they outlive the page, say how far they are, can end.
 
-A job is a folder with `job.json` (what was asked for, which process) and `log.txt` (what the command says). The
-commands go on where they stopped, so a job that was stopped is begun again by the same words.
+A job is a folder with `job.json` (what was asked for, which process) and `log.txt` (what the command says).
+The commands go on where they stopped, so a job that was stopped is begun again by the same words.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from unstained.errors import OutputFailed
 
 RECORD, LOG = "job.json", "log.txt"
 PATIENCE_S = 5.0
-TAIL_BYTES = 60_000
+TAIL_BYTES = 4_000_000  # the last line of a command may hold all that it found
 
 State: TypeAlias = Literal["running", "done", "failed", "stopped"]
 

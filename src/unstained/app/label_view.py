@@ -8,10 +8,12 @@ import streamlit as st
 from unstained.app import cached, first_view, labelling, parts, pictures, plots, session, uploads
 from unstained.app.labelling import Labelled
 from unstained.app.pictures import Contrast
-from unstained.arrays import Labels
+from unstained.arrays import Labels, RawPlane
 from unstained.errors import UnstainedError, one_line
+from unstained.plates.images import Scene
 from unstained.plates.plate import FieldName
 from unstained.prediction.catalogue import Listed
+from unstained.report.figures import shrunk
 
 PANELS = {"label_free": "label-free", "predicted": "predicted", "overlay": "overlay", "real": "real stain"}
 USUAL_PANELS = ["label_free", "predicted", "overlay"]
@@ -69,7 +71,6 @@ def _neighbours(fields: list[FieldName], name: FieldName) -> None:
 
 def _of_recorded(place: str, name: FieldName) -> Labelled | None:
     """Predict a field of a plate that was recorded only."""
-    opened = cached.place(place)
     model = _choose_model("The plate isn't predicted yet. Choose a model for this field:", place)
     if model is None:
         return None
@@ -99,26 +100,25 @@ def _of_image(image: str) -> Labelled | None:
         return None
 
 
-def _plane_form(scenes: "tuple[uploads.Scene, ...]") -> tuple[uploads.Choice, float | None]:
+def _plane_form(scenes: tuple[Scene, ...]) -> tuple[uploads.Choice, float | None]:
     """Ask which plane is meant, where there are several, and the pixel size where the file doesn't say it."""
     first = scenes[0]
     counts = {
         "place": [f"place {index + 1}" for index in range(len(scenes))],
-        "channel": [name or f"channel {index + 1}" for index, name in enumerate(first.channels)],
+        "channel": [f"{index + 1}: {name or 'channel'}" for index, name in enumerate(first.channels)],
         "z": [f"z {index + 1}" for index in range(first.z_count)],
         "t": [f"time {index + 1}" for index in range(first.t_count)],
     }
     columns = st.columns(5)
-    chosen = {}
+    chosen: dict[str, int] = {}
     for column, (what, names) in zip(columns, counts.items(), strict=False):
         if len(names) > 1:
             middle = len(names) // 2 if what == "z" else 0
-            chosen[what] = column.selectbox(
-                what, range(len(names)), index=middle, format_func=lambda index, of=names: of[index]
-            )
+            picked = column.selectbox(what, names, index=middle, key=f"{what} of {first.path}")
+            chosen[what] = names.index(picked)
     known = first.pixel_size_um
     size = columns[4].number_input(
-        "Pixel size, µm", value=known, min_value=0.001, max_value=100.0, format="%.4f", key="pixel size",
+        "Pixel size, µm", value=known, min_value=0.001, max_value=100.0, format="%.4f", key=f"pixel size of {first.path}",
         placeholder="not known", help="Where it isn't known, pixels are taken as the model's own.",
     )  # fmt: skip
     return uploads.Choice(**chosen), None if size is None else float(size)
@@ -187,7 +187,7 @@ def _look(labelled: Labelled) -> tuple[str, list[str], bool, tuple[Contrast, Con
     return stain, [each for each in there if each in (panels or ["overlay"])], outlined, contrasts
 
 
-def _contrast(name: str, plane: "labelling.RawPlane | None", usual: Contrast) -> Contrast:
+def _contrast(name: str, plane: RawPlane | None, usual: Contrast) -> Contrast:
     """Ask what is black and white: percentiles, or grey values over all bits that the camera has."""
     if plane is None:
         return usual
@@ -201,7 +201,7 @@ def _contrast(name: str, plane: "labelling.RawPlane | None", usual: Contrast) ->
         )  # fmt: skip
         return Contrast(low, high)
     ends = pictures.span_of(plane)
-    now = usual.limits(pictures.shrunk(plane, pictures.SHOWN_PX))
+    now = usual.limits(shrunk(plane, pictures.SHOWN_PX))
     step = max((ends[1] - ends[0]) / 65535, 1e-6)
     low, high = st.slider(
         f"black and white, grey value, {name}", *ends,

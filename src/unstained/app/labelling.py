@@ -55,7 +55,7 @@ class Labelled:
         return int(rows), int(columns)
 
     def pcc(self, stain: str) -> float | None:
-        """Correlate a predicted stain with what the model learnt of the real one; None where it isn't known."""
+        """Correlate a stain with what the model learnt of the real one; None where that is unknown."""
         if stain not in self.real:
             return None
         learnt = self.known[stain].learnt(self.real[stain], self.pixel_size_um)

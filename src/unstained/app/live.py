@@ -24,7 +24,7 @@ SLIDERS = {
     "defocus": "Defocus, µm",
     "lamp": "Light left (noise)",
     "contrast": "Gain, ×",
-    "brightness": "Bias",
+    "brightness": "Bias, of 255",
 }
 """Corruptions that sliders act by, in the order in which light meets them: lens, photons, camera."""
 
@@ -59,7 +59,7 @@ def ends_of(kind: str) -> tuple[float, float]:
     """Give the least and the most strength that a corruption is tried at."""
     known = KINDS[kind]
     strengths = (known.neutral, *known.severities.values())
-    return min(strengths), max(strengths)
+    return float(min(strengths)), float(max(strengths))
 
 
 def cut(labeller: Labeller, plate: Plate, name: FieldName) -> Crop:

@@ -1,12 +1,14 @@
 """Map: crops laid out by what they look like; coloured by what is known; a lasso shows the images."""
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from unstained.app import cached, jobs, parts, pictures, plots, session
+from unstained.app import cached, curves, jobs, parts, pictures, plots, session
 from unstained.app.opened import Opened
 from unstained.app.plate_view import look_at
 from unstained.arrays import RawPlane
@@ -27,7 +29,7 @@ def show() -> None:
     if opened.source is None:
         st.info("The recorded plate isn't there any more, so there is no label-free image to embed.")
         return
-    folder = session.home() / "maps" / opened.plate.name
+    folder = session.home() / "maps" / opened.slug
     _form(opened, folder)
     parts.jobs_panel(EMBED)
     maps = sorted(path.parent for path in folder.glob("*/points.parquet")) if folder.is_dir() else []
@@ -38,10 +40,9 @@ def show() -> None:
         )
         return
     chosen = st.selectbox("Map", maps, index=len(maps) - 1, format_func=lambda path: path.name, key="map")
-    lasso, hover = st.tabs(["Lasso", "Hover"])
-    with lasso:
+    if parts.section(["Lasso", "Hover"], "map section") == "Lasso":
         _lasso(opened, chosen)
-    with hover:
+    else:
         st.iframe(chosen / "map.html", height=HOVER_PX)
 
 
@@ -79,7 +80,7 @@ def _lasso(opened: Opened, folder: Path) -> None:
         menu = menu_of(table)
         colour = st.selectbox("Colour by", menu, key="map colour")
         event = st.plotly_chart(
-            plots.crops_map(table, colour), key=f"map-{folder.name}-{colour}", on_select="rerun",
+            curves.crops_map(table, colour), key=f"map-{folder.name}-{colour}", on_select="rerun",
             selection_mode=("lasso", "box", "points"), config={"scrollZoom": True, "displaylogo": False},
             alt=f"map of crops, coloured by {colour}",
         )  # fmt: skip
@@ -107,15 +108,15 @@ def _channel(opened: Opened) -> str:
     return told if told in opened.source.channels else opened.source.channels[0]
 
 
-def _crop_url(opened: Opened, name: FieldName, channel: str, row: "dict[str, object]") -> str:
+def _crop_url(opened: Opened, name: FieldName, channel: str, row: Mapping[Any, Any]) -> str:
     assert opened.source is not None
     plane = crop_of(opened.source.read(name, channel), row)
     return pictures.data_url(pictures.grey(plane, pictures.LABEL_FREE))
 
 
-def crop_of(plane: RawPlane, row: "dict[str, object]") -> RawPlane:
+def crop_of(plane: RawPlane, row: Mapping[Any, Any]) -> RawPlane:
     """Cut a crop out of its field (Y X), as it was recorded; `row` is one of the map's table."""
-    top, left, side = (int(str(row[name]).split(".")[0]) for name in ("top_px", "left_px", "side_px"))
+    top, left, side = (int(row[name]) for name in ("top_px", "left_px", "side_px"))
     return plane[top : top + side, left : left + side]
 
 
@@ -127,4 +128,4 @@ def with_verdicts(table: pd.DataFrame, opened: Opened) -> pd.DataFrame:
         else None
         for well, field in zip(table["well"], table["field"], strict=True)
     ]
-    return table.assign(verdict=words) if any(words) else table
+    return table.assign(verdict=pd.Series(words, index=table.index, dtype=object)) if any(words) else table

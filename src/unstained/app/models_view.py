@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from unstained.app import cached, live, parts, plots, session
+from unstained.app import cached, curves, live, parts, plots, session
 from unstained.networks.bundle import ModelCard
 from unstained.prediction.catalogue import Listed
 
@@ -36,10 +36,10 @@ def show() -> None:
         st.dataframe(provenance(model.card), hide_index=True, height=420)
     with right:
         _envelope(model)
-        curves = Path(model.path) / "curves.png"
-        if curves.exists():
+        course = Path(model.path) / "curves.png"
+        if course.exists():
             st.markdown("**Training**")
-            st.image(str(curves), width="stretch", alt="loss and validation PCC over the training")
+            st.image(str(course), width="stretch", alt="loss and validation PCC over the training")
     _files(model)
 
 
@@ -74,10 +74,10 @@ def _envelope(model: Listed) -> None:
     if trust is None:
         st.info("This model keeps no envelope; train it anew.")
         return
-    kinds = {curve.kind: curve.kind.replace("_", " ")
-             for curves in trust.envelope.curves.values() for curve in curves}  # fmt: skip
+    tried = [curve.kind for of_stain in trust.envelope.curves.values() for curve in of_stain]
+    kinds = {kind: kind.replace("_", " ") for kind in tried}
     st.plotly_chart(
-        plots.envelope_bars(trust.envelope, {}, dict(list(kinds.items())[:10])), config=plots.PLAIN_CONFIG,
+        curves.envelope_bars(trust.envelope, {}, dict(list(kinds.items())[:10])), config=plots.PLAIN_CONFIG,
         key="model envelope", alt="strengths of corruptions within which the model holds",
     )  # fmt: skip
     st.caption(trust.promises())

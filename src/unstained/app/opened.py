@@ -1,5 +1,6 @@
 """Plates that belong together: the recorded one, the one predicted from it, its tables, its ranking."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ PREDICTED = "predicted.zarr"
 """What `screen` and `demo` call the predicted plate in the folder of their results."""
 
 VERDICT, SCORE, RANK = "verdict", "ranking score", "rank"
-_WHERE = {"plate", "well", "row", "column", "field", "label", "stain", "verdict"}
+_WHERE = {"plate", "well", "row", "column", "field", "fields", "label", "stain", "verdict"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Opened:
         found = self.predicted or self.source
         assert found is not None
         return found
+
+    @property
+    def slug(self) -> str:
+        """Name what is made of this plate: many plates are called alike."""
+        return f"{self.plate.name}-{hashlib.sha256(str(self.plate.path).encode()).hexdigest()[:8]}"
 
     @property
     def fields(self) -> tuple[FieldName, ...]:
@@ -76,6 +82,16 @@ def open_place(place: str) -> Opened:
     return Opened(place, plate, _source_of(plate, folder), _ranking_in(folder), folder)
 
 
+def stamp_of(place: str) -> str:
+    """Tell by when its files were written whether what lies at a place is still what it was."""
+    if "://" in place:
+        return ""
+    path = Path(place).expanduser()
+    known = ("zarr.json", ".zattrs", f"{PREDICTED}/zarr.json", f"ranking/{RANKING}", "tables/wells.parquet")
+    found = [path / name for name in known] + [path.parent / name for name in known[3:]]
+    return ",".join(str(each.stat().st_mtime_ns) for each in found if each.exists())
+
+
 def _source_of(predicted: Plate, folder: Path | None) -> Plate | None:
     """Find the plate that was predicted from: where it was, else beside it; None where it is gone."""
     told = str(predicted.info.get("source", ""))
@@ -106,7 +122,7 @@ def measures_of(opened: Opened) -> dict[str, pd.Series]:
     """
     found: dict[str, pd.Series] = {}
     if opened.predicted is not None:
-        found |= dict(_measured(opened.predicted))
+        found |= dict(_measured(opened))
         verdicts = _verdicts(opened)
         if len(verdicts):
             found[VERDICT] = verdicts
@@ -128,23 +144,26 @@ def evaluations_in(folder: Path | None, stains: Sequence[str]) -> dict[str, dict
         return {}
 
 
-def _measured(predicted: Plate) -> Iterator[tuple[str, pd.Series]]:
-    tables = stored_tables(predicted)
-    if tables is None:
-        return
-    wells = tables["wells"]
-    conditions = set(predicted.conditions.columns)
-    for stain, of_stain in wells.groupby("stain", sort=False):
-        by_well = of_stain.set_index("well")
-        for name in by_well:
-            if name not in _WHERE | conditions | {"fields"} and pd.api.types.is_numeric_dtype(by_well[name]):
-                yield f"{stain} {name}", by_well[name]
-    cells = tables.get("cells_by_well")
-    if cells is not None:
-        by_well = cells.set_index("well")
+def _measured(opened: Opened) -> Iterator[tuple[str, pd.Series]]:
+    assert opened.predicted is not None
+    conditions = set(opened.predicted.conditions.columns)
+    tables = _tables(opened)
+    parts = [] if "wells" not in tables else list(tables["wells"].groupby("stain", sort=False))
+    parts += [("cells", tables["cells_by_well"])] if "cells_by_well" in tables else []
+    for what, table in parts:
+        by_well = table.set_index("well")
         for name in by_well:
             if name not in _WHERE | conditions and pd.api.types.is_numeric_dtype(by_well[name]):
-                yield f"cells {name}", by_well[name]
+                yield f"{what} {name}", by_well[name]
+
+
+def _tables(opened: Opened) -> Mapping[str, pd.DataFrame]:
+    """Read the tables of wells: from the folder of results where there is one, else from the plate."""
+    assert opened.predicted is not None
+    if opened.folder is not None and (opened.folder / "tables" / "wells.parquet").exists():
+        paths = [opened.folder / "tables" / f"{name}.parquet" for name in ("wells", "cells_by_well")]
+        return {path.stem: pd.read_parquet(path) for path in paths if path.exists()}
+    return stored_tables(opened.predicted) or {}
 
 
 def _verdicts(opened: Opened) -> pd.Series:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -16,9 +16,21 @@ from unstained.prediction.plates import Verdict
 
 ICONS = {"trust": ":material/check_circle:", "caution": ":material/warning:", "refuse": ":material/block:"}
 _BOXES: dict[str, Callable[..., Any]] = {"trust": st.success, "caution": st.warning, "refuse": st.error}
-COLOURS = {"trust": "green", "caution": "orange", "refuse": "red"}
+COLOURS: dict[str, Literal["green", "orange", "red"]] = {
+    "trust": "green",
+    "caution": "orange",
+    "refuse": "red",
+}
 EXAMPLE = "example"
 REFRESH_S = 2.0
+
+
+def section(names: list[str], key: str) -> str:
+    """Draw the menu of a view's sections, and give the chosen one: only that one is computed and drawn."""
+    chosen = st.segmented_control(
+        "Section", names, default=names[0], required=True, key=key, label_visibility="collapsed"
+    )
+    return chosen if chosen in names else names[0]
 
 
 def verdict_box(verdict: Verdict | None) -> None:
@@ -79,8 +91,8 @@ def example_button() -> None:
         return
     asked = st.button(
         "Make the example plate", icon=":material/science:", key="example",
-        help="24 wells of simulated CHO cells with four stains: simulated, predicted, measured and ranked here;"
-        " some minutes, once.",
+        help="24 wells of simulated CHO cells with four stains: simulated, predicted, measured and ranked"
+        " here; some minutes, once.",
     )  # fmt: skip
     if asked:
         jobs.begin(

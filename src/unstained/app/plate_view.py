@@ -21,17 +21,12 @@ def show() -> None:
     if opened is None:
         return
     _headline(opened)
-    names = ["Wells"] + (["Ranking"] if opened.ranking is not None else [])
-    names += ["Predicted against real"] if opened.predicted is not None else []
-    tabs = dict(zip(names, st.tabs(names), strict=True))
-    with tabs["Wells"]:
-        _wells(opened)
-    if "Ranking" in tabs:
-        with tabs["Ranking"]:
-            _ranking(opened)
-    if "Predicted against real" in tabs:
-        with tabs["Predicted against real"]:
-            _agreement(opened)
+    sections = {"Wells": _wells}
+    if opened.ranking is not None:
+        sections["Ranking"] = _ranking
+    if opened.predicted is not None:
+        sections["Predicted against real"] = _agreement
+    sections[parts.section(list(sections), "plate section")](opened)
 
 
 def _headline(opened: Opened) -> None:
@@ -49,8 +44,8 @@ def _headline(opened: Opened) -> None:
             st.rerun()
     if opened.predicted is None:
         st.info(
-            "This plate was recorded, not predicted: there is nothing measured to show. Predict it in **Screen**,"
-            " or look at single fields here.", icon=":material/info:",
+            "This plate was recorded, not predicted: there is nothing measured to show."
+            " Predict it in **Screen**, or look at single fields here.", icon=":material/info:",
         )  # fmt: skip
 
 
@@ -140,7 +135,7 @@ def _ranking(opened: Opened) -> None:
 
 def _agreement(opened: Opened) -> None:
     assert opened.predicted is not None
-    own = session.home() / "evaluations" / opened.predicted.name
+    own = session.home() / "evaluations" / opened.slug
     beside = None if opened.folder is None else opened.folder / "evaluation"
     found = evaluations_in(beside, opened.predicted.channels) or evaluations_in(
         own, opened.predicted.channels
@@ -205,7 +200,7 @@ def _way_to_evaluation(opened: Opened, own: str) -> None:
         return
     parts.jobs_panel(EVALUATE)
     if st.button("Compare with the real stain", icon=":material/balance:", key="compare"):
-        out = session.home() / "evaluations" / opened.predicted.name
+        out = session.home() / "evaluations" / opened.slug
         words = [EVALUATE, str(opened.predicted.path), "--truth", str(source.path), "--out", own,
                  "--fields", "all", "--overwrite"]  # fmt: skip
         jobs.begin(session.jobs_folder(), EVALUATE, words, out)

@@ -1,5 +1,6 @@
 """Screen: the wizard for day one, from a folder of images to a ranking."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -41,7 +42,7 @@ def show() -> None:
 
 
 def _source() -> Path | None:
-    usual = session.asked("source") or session.plate_place()
+    usual = session.asked("source") or _recorded_place()
     place = st.text_input(
         "A plate, or a folder of images, on the machine that the app runs on", value=usual, key="source",
         placeholder="/data/plate-7",
@@ -56,6 +57,15 @@ def _source() -> Path | None:
         return None
     session.note(source=str(path))
     return path
+
+
+def _recorded_place() -> str:
+    """Name the recorded plate of what is open; nothing where none is."""
+    with suppress(UnstainedError):
+        opened = cached.place(session.plate_place())
+        if opened.source is not None:
+            return str(opened.source.path)
+    return ""
 
 
 def _opened(place: str) -> Opened | None:
@@ -113,7 +123,7 @@ def _import(source: Path) -> None:
                                       index=schemes.index(preset) if preset else 0)  # fmt: skip
         pattern = columns[1].text_input("Regular expression: well, field, channel, z, t", key="pattern",
                                         placeholder=r"(?P<well>[A-H]\d\d)_(?P<channel>\w+)\.tif")  # fmt: skip
-        size = columns[2].number_input("Pixel size, µm, if the files don't say it", value=None, min_value=0.001,
+        size = columns[2].number_input("Pixel size, µm, if not in the files", value=None, min_value=0.001,
                                        format="%.4f", key="import size")  # fmt: skip
         wells = st.file_uploader(
             "Plate map: what is in each well (csv or xlsx)", type=["csv", "xlsx"], key="wells"
@@ -173,8 +183,10 @@ def _models(opened: Opened, channel: str) -> list[Listed]:
     )
     st.dataframe(table, hide_index=True)
     fits = [each.name for each in found if each.misfit is None and each.card.input == channel]
-    names = st.multiselect("Models", [each.name for each in usable], default=fits[:1], key="screen models",
-                           help="Several models are taken together where they predict different stains.")  # fmt: skip
+    names = st.multiselect(
+        "Models", [each.name for each in usable], default=fits[:1], key=f"models for {channel}",
+        help="Several models are taken together where they predict different stains.",
+    )  # fmt: skip
     if not names:
         st.info("Choose a model. Where none fits, train one in **Train** on a few stained fields.")
     return [each for each in usable if each.name in names]

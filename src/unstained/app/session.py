@@ -1,4 +1,4 @@
-"""Who looks at what: kept in the page's address, so that a reload loses nothing and no user sees another's."""
+"""Who looks at what: kept in the page's address, so that a reload loses nothing, and users stay apart."""
 
 import os
 import re

@@ -4,7 +4,7 @@ from importlib import import_module
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
+from PIL import Image
 
 from unstained.app import session
 from unstained.errors import UnstainedError, one_line
@@ -61,10 +61,10 @@ def _menu() -> str:
     return view
 
 
-def _icon() -> NDArray[np.uint8]:
+def _icon() -> Image.Image:
     """Draw a cell with a nucleus; an icon by name would be fetched from another machine."""
     y, x = np.mgrid[:ICON_PX, :ICON_PX] / ICON_PX - 0.5
     icon = np.zeros((ICON_PX, ICON_PX, 4), np.uint8)
     icon[np.hypot(y, x) < 0.48] = (214, 214, 214, 255)
     icon[np.hypot(y + 0.05, x - 0.06) < 0.24] = (60, 140, 255, 255)
-    return icon
+    return Image.fromarray(icon)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from unstained.app import cached, jobs, parts, plots, session
+from unstained.app import cached, curves, jobs, parts, plots, session
 from unstained.app.opened import Opened
 from unstained.plates.plate import Plate
 from unstained.stains.catalogue import STAINS
@@ -97,7 +97,7 @@ def _form(opened: Opened, plate: Plate) -> None:
 
 @st.fragment(run_every=4.0)
 def _course() -> None:
-    """Draw the newest training: its curves as they grow, and its validation pictures when it is done."""
+    """Draw the newest training: its curves as they grow."""
     newest = next(iter(jobs.jobs_in(session.jobs_folder(), TRAIN)), None)
     if newest is None:
         st.info("No training yet; begin one above.", icon=":material/model_training:")
@@ -107,7 +107,9 @@ def _course() -> None:
     if table.empty:
         st.caption("The first line comes after a twentieth of the steps.")
         return
-    figure = plots.course(list(table["step"]), list(table["loss"]), [_known(value) for value in table["pcc"]])
+    figure = curves.course(
+        list(table["step"]), list(table["loss"]), [_known(value) for value in table["pcc"]]
+    )
     st.plotly_chart(figure, key="course", config=plots.PLAIN_CONFIG, alt="loss and validation PCC by step")
     if newest.state == "done" and st.button("Use this model", key="use", type="primary"):
         session.go("models", model=str(newest.out))
@@ -116,9 +118,9 @@ def _course() -> None:
 
 def course_of(job: jobs.Job) -> pd.DataFrame:
     """Give the course of a training: from the finished model, else from what the command has said so far."""
-    curves = job.out / "curves.csv"
-    if job.state == "done" and curves.exists():
-        return pd.read_csv(curves)
+    kept = job.out / "curves.csv"
+    if job.state == "done" and kept.exists():
+        return pd.read_csv(kept)
     return pd.DataFrame(job.course(), columns=["step", "loss", "pcc"])
 
 

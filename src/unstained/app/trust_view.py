@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from unstained.app import cached, jobs, live, parts, pictures, plots, session
+from unstained.app import cached, curves, jobs, live, parts, pictures, plots, session
 from unstained.app.opened import Opened
 from unstained.measurement.downstream import MEASURES
 from unstained.plates.plate import FieldName
@@ -24,22 +24,24 @@ def show() -> None:
     opened = parts.plate_or_way_there()
     if opened is None:
         return
-    model = _model(opened)
+    left, middle, _ = st.columns([2, 2, 2])
+    with left:
+        model = _model(opened)
     if model is None:
         return
-    names = ["Live", "Stability curves", "Drift"]
-    now, curves, drift = st.tabs(names)
-    trust = live.trust_in(cached.labeller(str(model.path), model.card.weights_sha256))
-    with now:
-        if opened.source is None:
-            st.info("The recorded plate isn't there any more, so there is no label-free image to try on.")
-        else:
-            name = _field(opened)
-            _live(str(model.path), model.card.weights_sha256, name, trust)
-    with curves:
+    weights = model.card.weights_sha256
+    trust = live.trust_in(cached.labeller(str(model.path), weights))
+    section = parts.section(["Live", "Stability curves", "Drift"], "trust section")
+    if section == "Stability curves":
         _curves(trust)
-    with drift:
+    elif section == "Drift":
         _drift(opened, model)
+    elif opened.source is None:
+        st.info("The recorded plate isn't there any more, so there is no label-free image to try on.")
+    else:
+        with middle:
+            name = _field(opened)
+        _live(str(model.path), weights, name, trust)
 
 
 def _model(opened: Opened) -> Listed | None:
@@ -52,8 +54,7 @@ def _model(opened: Opened) -> Listed | None:
     used = str((opened.predicted.info.get("model", {}) if opened.predicted else {}).get("name", ""))
     names = [each.name for each in found]
     usual = next((index for index, each in enumerate(found) if each.card.name == used), 0)
-    left, _ = st.columns([2, 3])
-    chosen = left.selectbox("Model", names, index=usual, key="trust model")
+    chosen = st.selectbox("Model", names, index=usual, key="trust model")
     return found[names.index(chosen)]
 
 
@@ -62,8 +63,7 @@ def _field(opened: Opened) -> FieldName:
     fields = list(opened.source.fields)
     asked = (session.asked("well"), int(session.asked("field", "0") or 0))
     usual = next((index for index, name in enumerate(fields) if tuple(name) == asked), 0)
-    left, _ = st.columns([2, 3])
-    return left.selectbox("Field", fields, index=usual, format_func=str, key="trust field")
+    return st.selectbox("Field", fields, index=usual, format_func=str, key="trust field")
 
 
 @st.fragment
@@ -93,7 +93,7 @@ def _live(model: str, weights_sha256: str, name: FieldName, trust: Trust | None)
             st.info("This model keeps no envelope; train it anew.")
         else:
             st.plotly_chart(
-                plots.envelope_bars(trust.envelope, strengths, live.SLIDERS), config=plots.PLAIN_CONFIG,
+                curves.envelope_bars(trust.envelope, strengths, live.SLIDERS), config=plots.PLAIN_CONFIG,
                 key="envelope", alt="strengths tried, strengths that hold, and where the sliders stand",
             )  # fmt: skip
 
@@ -161,12 +161,12 @@ def _curves(trust: Trust | None) -> None:
         st.info("This model keeps no envelope; train it anew.")
         return
     by_kind: dict[str, dict[str, Any]] = {}
-    for stain, curves in trust.envelope.curves.items():
-        for curve in curves:
+    for stain, of_stain in trust.envelope.curves.items():
+        for curve in of_stain:
             by_kind.setdefault(curve.kind, {})[stain] = curve
     st.markdown(
-        f"How far each stain's PCC falls, tried on {trust.envelope.fields} fields. A stain holds above the dotted"
-        f" line: {1 - trust.envelope.tolerance:.0%} of what it is on clean fields."
+        f"How far each stain's PCC falls, tried on {trust.envelope.fields} fields. A stain holds above"
+        f" the dotted line: {1 - trust.envelope.tolerance:.0%} of what it is on clean fields."
     )
     usual = [kind for kind in live.SLIDERS if kind in by_kind]
     chosen = st.multiselect(
@@ -178,7 +178,7 @@ def _curves(trust: Trust | None) -> None:
         now = st.session_state.get(f"slider-{kind}")
         with columns[index % 2]:
             st.plotly_chart(
-                plots.stability_curves(by_kind[kind], trust.envelope.tolerance, now),
+                curves.stability_curves(by_kind[kind], trust.envelope.tolerance, now),
                 config=plots.PLAIN_CONFIG, key=f"curve-{kind}", alt=f"PCC by strength of {kind}",
             )  # fmt: skip
 
@@ -205,7 +205,7 @@ def _check(opened: Opened, model: Listed) -> None:
     if opened.source is None:
         st.caption("The recorded plate isn't there any more.")
         return
-    out = session.home() / "checks" / f"{opened.source.name}-{model.card.name}.json"
+    out = session.home() / "checks" / f"{opened.slug}-{model.card.name}.json"
     if st.button("Check it", key="check", icon=":material/fact_check:"):
         words = ["drift", "check", str(opened.source.path), "--model", str(model.path), "--out", str(out),
                  "--overwrite"]  # fmt: skip
@@ -243,7 +243,7 @@ def _history() -> None:
     if not rows:
         st.info(f"{other} holds no {RECORD} with images yet.")
         return
-    st.plotly_chart(plots.drift_history(rows), key="history", config=plots.PLAIN_CONFIG,
+    st.plotly_chart(curves.drift_history(rows), key="history", config=plots.PLAIN_CONFIG,
                     alt="drift score by image, its threshold, alarms")  # fmt: skip
     alarms = [row for row in rows if row.get("alarm")]
     for row in alarms[-3:]:

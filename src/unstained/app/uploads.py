@@ -37,7 +37,7 @@ class Choice(NamedTuple):
 
 
 def keep(name: str, content: bytes, folder: Path) -> Path:
-    """Write what was dropped into a folder of its content's hash; gives the path, the same for the same bytes.
+    """Write what was dropped into a folder of its content's hash; the same bytes get the same path.
 
     Raises
     ------

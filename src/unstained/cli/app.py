@@ -22,10 +22,11 @@ SAME_ALWAYS = {
     "server.showEmailPrompt": "false",
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "minimal",
-    "client.showErrorDetails": "none",
+    "client.showErrorDetails": "type",
+    "client.showErrorLinks": "false",
     "theme.primaryColor": "#0072B2",
 }
-"""No usage statistics, no request to any other machine, no traceback on the page."""
+"""No usage statistics, no request to any other machine, no search of a traceback."""
 
 
 def app(
