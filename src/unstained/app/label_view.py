@@ -118,8 +118,9 @@ def _plane_form(scenes: tuple[Scene, ...]) -> tuple[uploads.Choice, float | None
             chosen[what] = names.index(picked)
     known = first.pixel_size_um
     size = columns[4].number_input(
-        "Pixel size, µm", value=known, min_value=0.001, max_value=100.0, format="%.4f", key=f"pixel size of {first.path}",
-        placeholder="not known", help="Where it isn't known, pixels are taken as the model's own.",
+        "Pixel size, µm", value=known, min_value=0.001, max_value=100.0, format="%.4f",
+        key=f"pixel size of {first.path}", placeholder="not known", 
+        help="Where it isn't known, pixels are taken as the model's own.",
     )  # fmt: skip
     return uploads.Choice(**chosen), None if size is None else float(size)
 
@@ -266,12 +267,12 @@ def _table(labelled: Labelled, stain: str, table: pd.DataFrame, chosen: int | No
     if table.empty:
         st.info("No objects were found; look at contrast and verdict, or at another stain.")
         return
-    shown = table if chosen is None else pd.concat(
-        [table[table["label"] == chosen], table[table["label"] != chosen]]
-    )  # fmt: skip
-    shown = shown.reset_index(drop=True)
-    st.caption("Click a dot in the last picture, or a row: the object is outlined in both."
-               if chosen is None else f"Object {chosen} is chosen: first row, outlined above.")  # fmt: skip
+    shown = first_row(table, chosen)
+    st.caption(
+        "Click a dot in the last picture, or a row: the object is outlined in all pictures."
+        if chosen is None
+        else f"Object {chosen} is chosen: first row, outlined above."
+    )
     styled = shown.style.format(precision=4)
     if chosen is not None:
         styled = styled.apply(
@@ -283,6 +284,14 @@ def _table(labelled: Labelled, stain: str, table: pd.DataFrame, chosen: int | No
     )  # fmt: skip
     rows = event["selection"]["rows"]
     _take_click(f"table-{chosen}", None if not rows else int(shown["label"].iloc[rows[0]]))
+
+
+def first_row(table: pd.DataFrame, chosen: int | None) -> pd.DataFrame:
+    """Put the chosen object before all others."""
+    if chosen is None:
+        return table
+    is_chosen = table["label"] == chosen
+    return pd.concat([table[is_chosen], table[~is_chosen]]).reset_index(drop=True)
 
 
 def _downloads(labelled: Labelled, stain: str, labels: Labels, table: pd.DataFrame) -> None:
