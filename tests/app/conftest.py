@@ -1,4 +1,4 @@
-"""A plate of blobs, a model whose stain is what the light shows, and its results in a folder, as `screen` leaves."""
+"""A plate of blobs, a model whose stain is what the light shows, and a folder of its results."""
 
 from pathlib import Path
 

@@ -79,7 +79,9 @@ def test_a_long_last_line_still_counts(tmp_path):
 
 
 def test_the_newest_line_that_counts_says_how_far(tmp_path):
-    job = written(tmp_path / "a", "import: 2 of 8", "train: something", "step 30 of 120, loss 0.5, PCC –, 3 c/s")
+    job = written(
+        tmp_path / "a", "import: 2 of 8", "train: something", "step 30 of 120, loss 0.5, PCC –, 3 c/s"
+    )
     assert job.progress().share == 0.25
     assert written(tmp_path / "b", "on cpu").progress() == (None, "on cpu")
 

@@ -144,7 +144,9 @@ def test_moving_the_defocus_slider_changes_the_verdict(page, app_results, app_mo
     app.slider(key="slider-defocus").set_value(5.0).run()
     assert not app.exception
     assert said(app) != before
-    assert float({metric.label: metric.value for metric in app.metric}["PCC with the real stain"]) < float(pcc)
+    assert float({metric.label: metric.value for metric in app.metric}["PCC with the real stain"]) < float(
+        pcc
+    )
     next(button for button in app.button if button.label == "Back to as it was").click().run()
     assert said(app) == before
 
@@ -180,7 +182,16 @@ def test_training_begins_with_the_words_of_the_form(page, app_plate, monkeypatch
     next(button for button in app.button if button.label == "Train").click().run()
     ((what, words),) = begun
     assert what == "train"
-    assert words[:8] == ["train", str(app_plate.path), "--stain", "nuclei", "--input", "TL", "--target", "DNA"]
+    assert words[:8] == [
+        "train",
+        str(app_plate.path),
+        "--stain",
+        "nuclei",
+        "--input",
+        "TL",
+        "--target",
+        "DNA",
+    ]
     assert words[-4:] == ["--minutes", "3", "--test", "B01"]
 
 
@@ -198,5 +209,3 @@ def test_the_wizard_finds_how_files_are_named(page, tmp_path):
     app = page("screen", source=str(folder))
     assert not app.exception
     assert app.selectbox(key="scheme").value == "imagexpress"
-
-
