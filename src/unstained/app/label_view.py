@@ -80,14 +80,15 @@ def _of_recorded(place: str, name: FieldName) -> Labelled | None:
 
 def _of_image(image: str) -> Labelled | None:
     path = uploads.find(image, session.home())
-    head, button = st.columns([6, 1], vertical_alignment="center")
+    head, which, button = st.columns([4, 5, 1.3], vertical_alignment="bottom")
     head.markdown(f"#### {path.name}")
     if button.button("Another image", width="stretch", key="another"):
         session.note(image=None, object=None)
         st.rerun()
     try:
         scenes = uploads.scenes_of(path)
-        choice, size_um = _plane_form(scenes)
+        with which:
+            choice, size_um = _plane_form(scenes)
         model = _choose_model("Choose a model:", None)
         if model is None:
             return None
@@ -109,15 +110,16 @@ def _plane_form(scenes: tuple[Scene, ...]) -> tuple[uploads.Choice, float | None
         "z": [f"z {index + 1}" for index in range(first.z_count)],
         "t": [f"time {index + 1}" for index in range(first.t_count)],
     }
-    columns = st.columns(5)
+    several = [what for what, names in counts.items() if len(names) > 1]
+    columns = st.columns(max(3, len(several) + 1))
     chosen: dict[str, int] = {}
-    for column, (what, names) in zip(columns, counts.items(), strict=False):
-        if len(names) > 1:
-            middle = len(names) // 2 if what == "z" else 0
-            picked = column.selectbox(what, names, index=middle, key=f"{what} of {first.path}")
-            chosen[what] = names.index(picked)
+    for column, what in zip(columns, several, strict=False):
+        names = counts[what]
+        middle = len(names) // 2 if what == "z" else 0
+        picked = column.selectbox(what, names, index=middle, key=f"{what} of {first.path}")
+        chosen[what] = names.index(picked)
     known = first.pixel_size_um
-    size = columns[4].number_input(
+    size = columns[-1].number_input(
         "Pixel size, µm", value=known, min_value=0.001, max_value=100.0, format="%.4f",
         key=f"pixel size of {first.path}", placeholder="not known", 
         help="Where it isn't known, pixels are taken as the model's own.",
