@@ -25,12 +25,13 @@ CHROMIUM = (
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
              "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
 IMAGE = Path(unstained.__file__).parent / "samples" / "hela-rpe1-crop" / "images" / "A01_f2_TL.tif"
-PATIENCE_MS = 150_000
+PATIENCE_MS = 300_000
 SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
 VERDICT = "[data-testid=stAlert] strong"
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(2400),  # on a machine that is busy otherwise, too
     pytest.mark.skipif(find_spec("streamlit") is None, reason="the extra [app] isn't installed"),
     pytest.mark.skipif(find_spec("playwright") is None, reason="playwright isn't installed"),
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; on Debian: apt-get install chromium"),

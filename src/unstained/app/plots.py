@@ -81,6 +81,8 @@ def linked(
             range=[rows, 0], matches=None if index == 1 else "y", visible=False, constrain="domain",
             scaleanchor=f"x{name}", row=1, col=index,
         )  # fmt: skip
+    for index, title in enumerate(figure.layout.annotations):  # left, out of the way of the tool bar
+        title.update(x=index * (each + gap), xanchor="left")
     if objects is not None and len(objects):
         figure.add_trace(_dots(objects), 1, len(pictures))
     height = int(width_px * each * rows / columns) + 34
