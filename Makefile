@@ -10,11 +10,12 @@ PIP := PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install -qq -
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest
 DESCRIBED := pyproject.toml constraints.txt src/unstained/version.py
 
-.PHONY: help venv demo test test-fast lint results docs bench clean studies
+.PHONY: help venv demo app test chromium test-fast lint results docs bench clean studies
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       predict, measure and report a held-out field of real images (ARGS='--train' trains first)"
+	@echo "make app        the web app, in a browser at http://localhost:8501 (ARGS='--plate P.zarr')"
 	@echo "make test       all tests; make test-fast leaves the slow ones out"
 	@echo "make lint       ruff, mypy --strict, import order"
 	@echo "make results    docs/results.md from results/*.json;  make docs  docs/commands.md from the commands"
@@ -25,8 +26,23 @@ help:
 demo: $(VENV)/.installed
 	$(PY) -m unstained demo --out $(OUT) $(if $(filter demo,$(OUT)),--overwrite) $(ARGS)
 
-test: $(VENV)/.installed-dev
+app: $(VENV)/.installed-app
+	$(PY) -m unstained app $(ARGS)
+
+test: $(VENV)/.installed-dev chromium
 	$(PYTEST) -n $(WORKERS) $(ARGS)
+
+# The app is tested in a real browser. Debian's is installed where that is allowed; elsewhere one line says
+# what is skipped. CHROMIUM=no leaves it out.
+CHROMIUM ?= yes
+
+chromium:
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || [ "$(CHROMIUM)" = no ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ]; then \
+		echo "installing Debian's chromium, for the tests of the app (once)"; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } \
+			>/dev/null 2>&1 || echo "chromium can't be installed here: the app's tests in a browser are skipped"; \
+	else echo "no chromium here: the app's tests in a browser are skipped (Debian: apt-get install chromium)"; fi
 
 test-fast: $(VENV)/.installed-dev
 	$(PYTEST) -n $(WORKERS) -m "not slow" $(ARGS)
@@ -73,8 +89,13 @@ $(VENV)/.installed: $(DESCRIBED) | $(PY)
 
 $(VENV)/.installed-dev: $(DESCRIBED) | $(PY)
 	@echo "installing unstained and what its tests need into $(VENV) (once; some minutes)"
-	@$(PIP) -e '.[dev,vendor,cloud,cluster,embed,export,openvino,napari,readers]' || { echo "installing failed; the lines above say why (is the Python package index in reach?)"; exit 1; }
+	@$(PIP) -e '.[dev,app,vendor,cloud,cluster,embed,export,openvino,napari,readers]' || { echo "installing failed; the lines above say why (is the Python package index in reach?)"; exit 1; }
 	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-app: $(VENV)/.installed
+	@echo "installing what the web app needs into $(VENV) (once)"
+	@$(PIP) -e '.[app]' || { echo "installing failed; the lines above say why (is the Python package index in reach?)"; exit 1; }
+	@touch $@
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \

@@ -26,8 +26,8 @@ def commands() -> dict[str, object]:
 def test_the_commands_of_the_path_are_there_in_its_order():
     assert list(commands()) == [
         "demo", "screen", "sample", "twin", "import", "check", "models", "train", "predict", "measure",
-        "evaluate", "rank", "report", "study", "stability", "embed", "cost", "export", "drift check",
-        "drift watch",
+        "evaluate", "rank", "report", "study", "stability", "embed", "cost", "app", "export",
+        "drift check", "drift watch",
     ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from unstained.cli import app as web_app
 from unstained.cli import cost, data, embed, export, models, ranking, results, stories, study, trust
 from unstained.version import __version__
 
@@ -18,7 +19,7 @@ app = typer.Typer(
 for command in (
     stories.demo, stories.screen, data.sample, data.twin, data.import_, data.check,
     models.models, models.train, results.predict, results.measure, results.evaluate,
-    ranking.rank, results.report, study.study, trust.stability, embed.embed, cost.cost,
+    ranking.rank, results.report, study.study, trust.stability, embed.embed, cost.cost, web_app.app,
     export.export,
 ):  # fmt: skip
     app.command(command.__name__.rstrip("_"))(command)

@@ -26,8 +26,12 @@ def scan(path: Path) -> list[Found]:
         The file is damaged.
     """
     reader_class(path)
+    refused = import_module("bioio_base.exceptions").UnsupportedFileFormatError
     with reading_file(path):
-        return [_scan_scene(path, number) for number in range(len(_reader(path).scenes))]
+        try:
+            return [_scan_scene(path, number) for number in range(len(_reader(path).scenes))]
+        except refused as error:  # the name says what the content isn't
+            raise ValueError(str(error)) from error
 
 
 def reader_class(path: Path) -> Any:
