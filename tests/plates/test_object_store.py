@@ -10,7 +10,7 @@ import s3fs
 
 from object_store import ObjectStore, disconnect, serving
 from unstained.errors import BadInput, MissingExtra, OutputExists, OutputFailed
-from unstained.plates import storage
+from unstained.plates import locations, storage
 from unstained.plates.listing import committed_fields
 from unstained.plates.plate import FieldName, Plate, PlateWriter, create_plate, open_plate
 
@@ -175,6 +175,6 @@ def test_urls_that_cannot_be_used_are_one_line(monkeypatch: pytest.MonkeyPatch) 
     def missing(_url: str) -> None:
         raise ImportError("Install s3fs to access S3")
 
-    monkeypatch.setattr(storage, "url_to_fs", missing)
+    monkeypatch.setattr(locations, "url_to_fs", missing)
     with pytest.raises(MissingExtra, match=r"unstained\[cloud\]"):
         open_plate("s3://bucket/p.zarr")

@@ -4,9 +4,7 @@ Written is NGFF 0.5, read is 0.4 and 0.5. Paths are local or any URL that fsspec
 """
 
 import shutil
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,20 +12,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import zarr
-from fsspec.core import url_to_fs
 from ngio import (
     Channel,
     ConditionTable,
     FeatureTable,
     GenericTable,
-    NgioError,
     create_empty_ome_zarr,
     open_ome_zarr_container,
 )
 from numpy.typing import NDArray
 
 from unstained.arrays import Labels
-from unstained.errors import BadInput, MissingExtra, OutputFailed, one_line
+from unstained.errors import BadInput, OutputFailed, one_line
+from unstained.plates.locations import exists as exists
+from unstained.plates.locations import failures, files_of
+from unstained.plates.locations import folders as folders
+from unstained.plates.locations import join as join
+from unstained.plates.locations import located as located
+from unstained.plates.locations import reading as reading
+from unstained.plates.locations import wherever as wherever
+from unstained.plates.locations import writing as writing
 
 OURS = "unstained"
 """Key of this package's own attributes in a plate's and a field's metadata."""
@@ -65,104 +69,6 @@ class StoredImage:
         return plane if self.axes.index("y") < self.axes.index("x") else plane.T
 
 
-@contextmanager
-def reading(what: object) -> Iterator[None]:
-    """Turn whatever goes wrong while reading `what` into one line.
-
-    Raises
-    ------
-    BadInput
-        Always, in place of the library's own error.
-    """
-    try:
-        yield
-    except (NgioError, OSError, KeyError, ValueError, RuntimeError) as error:
-        raise BadInput(f"can't read {what}: {one_line(error)}; it is damaged or not what it seems") from error
-    except _failures() as error:
-        raise BadInput(f"can't read {what}: {one_line(error)}") from error
-
-
-@contextmanager
-def writing(what: object) -> Iterator[None]:
-    """Turn a refused or full disk, or a store that fails, into one line.
-
-    Raises
-    ------
-    OutputFailed
-        In place of an `OSError`, and of what cloud libraries raise.
-    """
-    try:
-        yield
-    except _failures() as error:
-        raise OutputFailed(what, getattr(error, "strerror", None) or one_line(error)) from error
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """Name what is raised where a disk fails, and where a store doesn't answer or nobody logged in."""
-    botocore: Any = sys.modules.get("botocore.exceptions")  # there as soon as a store was asked for anything
-    return (OSError,) if botocore is None else (OSError, botocore.BotoCoreError, botocore.ClientError)
-
-
-def located(path: Path | str) -> Path | str:
-    """Give a local path as a `Path`, however it was written (`file://…` too); other URLs stay as they are.
-
-    Raises
-    ------
-    MissingExtra, BadInput
-        What a URL needs isn't installed, or nobody knows such URLs.
-    """
-    if isinstance(path, str) and path.startswith("file:"):
-        return Path(url_to_fs(path)[1])
-    if "://" not in str(path):
-        return Path(path)
-    try:
-        _files(str(path))
-    except ImportError as error:
-        if str(path).startswith("s3:"):
-            raise MissingExtra("s3fs", "cloud") from error
-        raise BadInput(f"{path} can't be opened: {one_line(error)}") from error
-    except ValueError as error:
-        raise BadInput(f"{path} can't be opened: {one_line(error)}") from error
-    return path
-
-
-def wherever(path: Path | str) -> Path | str:
-    """Give a path that another process can use, wherever it was started."""
-    return path.resolve() if isinstance(path, Path) else path
-
-
-def join(root: Path | str, *parts: str) -> str:
-    """Name something below `root`, a path or a URL."""
-    return "/".join((Path(root).as_posix() if isinstance(root, Path) else root.rstrip("/"), *parts))
-
-
-def exists(path: Path | str) -> bool:
-    """Say whether anything is at `path`."""
-    if isinstance(path, Path):
-        return path.exists()
-    files, inner = _files(path)
-    try:
-        files.info(inner)
-    except FileNotFoundError:
-        return False
-    except _failures() as error:  # `files.exists` would say no, and a plate be written over
-        raise BadInput(f"can't read {path}: {one_line(error)}") from error
-    return True
-
-
-def folders(path: Path | str, *parts: str) -> list[str]:
-    """Name the folders in a folder of a plate."""
-    inside = join(path, *parts)
-    if isinstance(path, Path):
-        return [child.name for child in Path(inside).iterdir() if child.is_dir()]
-    files, inner = _files(inside)
-    return [
-        entry["name"].rstrip("/").rpartition("/")[2]
-        for entry in files.ls(inner, detail=True)
-        if entry["type"] == "directory"
-    ]
-
-
 def refuse_replacing(path: Path | str) -> None:
     """Refuse to delete what isn't a plate.
 
@@ -188,7 +94,7 @@ def remove(path: Path | str) -> None:
         if isinstance(path, Path):
             shutil.rmtree(path)
         else:
-            files, inner = _files(path)
+            files, inner = files_of(path)
             files.rm(inner, recursive=True)
 
 
@@ -198,7 +104,7 @@ def attributes(path: Path | str) -> dict[str, Any] | None:
         return dict(zarr.open_group(str(path), mode="r").attrs.asdict())
     except (FileNotFoundError, NotADirectoryError, KeyError, ValueError):
         return None
-    except _failures() as error:
+    except failures() as error:
         raise BadInput(f"can't read {path}: {one_line(error)}") from error
 
 
@@ -302,7 +208,7 @@ def refuse_lost_tables(path: Path | str) -> None:
     ------
     OutputFailed
     """
-    if "://" in str(path) and not _files(str(path))[0].async_impl:
+    if "://" in str(path) and not files_of(str(path))[0].async_impl:
         raise OutputFailed(path, "tables can be kept on disks and in s3://, gs:// and abfs:// stores only")
 
 
@@ -322,13 +228,6 @@ def plain_table(stored: Any) -> pd.DataFrame:
     """Give a stored table as it was: `label`, where it has one, as its first column."""
     table = pd.DataFrame(stored.dataframe)
     return table.reset_index() if table.index.name else table.reset_index(drop=True)
-
-
-def _files(url: str) -> tuple[Any, str]:
-    """Give the file system of a URL and the place within it, as others have left it by now."""
-    files, inner = url_to_fs(url)
-    files.invalidate_cache()  # else fsspec lists from memory what another process has changed since
-    return files, inner
 
 
 def _levels(shape: tuple[int, ...]) -> int:
