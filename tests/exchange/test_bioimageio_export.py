@@ -1,5 +1,6 @@
 """A package of the BioImage Model Zoo passes the zoo's own test, and gives what the model gives."""
 
+import gc
 import zipfile
 
 import numpy as np
@@ -18,6 +19,13 @@ pytestmark = [  # of the zoo's libraries: files that are left open
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _files_left_open():
+    """Collect them here, where they are put up with, and not in the test that comes next."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
