@@ -162,15 +162,15 @@ def drop_an_image(visitor: Visitor) -> None:
 def move_the_slider_until_the_verdict_changes(visitor: Visitor) -> None:
     page = visitor.page
     visitor.visit(view="trust")
-    slider = page.locator(".st-key-slider-defocus [role=slider]")
-    slider.wait_for()
+    slider = page.locator(".st-key-slider-defocus input[type=range]")
+    slider.wait_for(state="attached")  # it is there for keys and readers; what is drawn is another element
     page.locator(VERDICT).first.wait_for()
     visitor.settle()
     visitor.keep("trust")
     before = page.locator(VERDICT).first.inner_text()
     for _ in range(20):
         slider.focus()
-        slider.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
         page.wait_for_timeout(700)
         visitor.settle()
         if page.locator(VERDICT).first.inner_text() != before:
