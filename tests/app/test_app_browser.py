@@ -92,8 +92,10 @@ class Visitor:
         self.settle()
 
     def settle(self) -> None:
+        """Wait until nothing runs, and nothing is still being drawn."""
         self.page.wait_for_timeout(400)
         self.page.wait_for_selector(SETTLED, state="attached")
+        self.page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
 
     def keep(self, name: str) -> None:
         """Keep a screenshot, and hold the page against tracebacks."""
