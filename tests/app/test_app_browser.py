@@ -92,8 +92,10 @@ class Visitor:
         self.settle()
 
     def settle(self) -> None:
+        """Wait until nothing runs, and nothing is still being drawn."""
         self.page.wait_for_timeout(400)
         self.page.wait_for_selector(SETTLED, state="attached")
+        self.page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
 
     def keep(self, name: str) -> None:
         """Keep a screenshot, and hold the page against tracebacks."""
@@ -162,15 +164,15 @@ def drop_an_image(visitor: Visitor) -> None:
 def move_the_slider_until_the_verdict_changes(visitor: Visitor) -> None:
     page = visitor.page
     visitor.visit(view="trust")
-    slider = page.locator(".st-key-slider-defocus [role=slider]")
-    slider.wait_for()
+    slider = page.locator(".st-key-slider-defocus input[type=range]")
+    slider.wait_for(state="attached")  # it is there for keys and readers; what is drawn is another element
     page.locator(VERDICT).first.wait_for()
     visitor.settle()
     visitor.keep("trust")
     before = page.locator(VERDICT).first.inner_text()
     for _ in range(20):
         slider.focus()
-        slider.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
         page.wait_for_timeout(700)
         visitor.settle()
         if page.locator(VERDICT).first.inner_text() != before:
