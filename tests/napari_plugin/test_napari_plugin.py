@@ -196,8 +196,10 @@ def test_the_widget_offers_the_bundled_models(widget):
 
 
 @pytest.mark.filterwarnings("ignore:the pixel size")
-def test_the_widget_labels_the_plane_that_is_shown_and_says_the_verdict(widget):
+def test_the_widget_labels_the_plane_that_is_shown_and_says_the_verdict(widget, monkeypatch):
     module, app = widget
+    said = []
+    monkeypatch.setattr(module, "show_info", said.append)
     viewer = components.ViewerModel()
     light = sample_field()[0][0][:300, :300]
     stack = viewer.add_image(np.stack([light[::-1], light]), name="light", scale=(1, 2, 2))
@@ -211,6 +213,7 @@ def test_the_widget_labels_the_plane_that_is_shown_and_says_the_verdict(widget):
     assert isinstance(labels.features, pd.DataFrame)
     assert len(labels.features) == labels.data.max()
     assert any(f"nuclei – {word}: " in str(viewer.status) for word in ("trust", "caution", "refuse"))
+    assert said == [viewer.status]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # as which napari's notifications come without a window

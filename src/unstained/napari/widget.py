@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from magicgui import magic_factory
 from napari.layers import Layer
 from napari.qt.threading import create_worker
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_info
 
 from unstained.errors import UnstainedError
 from unstained.napari.labelling import Labelled, label_plane, pixel_size_of, shown_plane
@@ -50,6 +50,7 @@ def show(viewer: Any, found: Labelled) -> None:
     for data, settings, kind in found.layers:
         viewer.add_layer(Layer.create(data, settings, kind))
     viewer.status = str(found)
+    show_info(str(found))  # as the status goes when the mouse moves
 
 
 def say_error(viewer: Any, error: Exception) -> None:
