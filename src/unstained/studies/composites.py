@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy.spatial.distance import cdist
 
 from unstained.errors import BadInput, OutputExists
 from unstained.measurement.composites import BODY, NUCLEI, measures_of
@@ -32,7 +33,7 @@ def composites(bench: Workbench) -> Answer:
     ours = measure_plate(predicted, overwrite=True)
     theirs = measure_real(bench.plate, predicted)
     by_well = _compare(theirs[f"{CELLS}_by_well"], ours[f"{CELLS}_by_well"], "wells")
-    cells = _matched(theirs[CELLS], ours[CELLS])
+    cells = matched_cells(theirs[CELLS], ours[CELLS])
     rows = [*by_well, *_compare(cells["real"], cells["predicted"], "cells")]
     share = len(cells["real"]) / max(len(theirs[CELLS]), 1)
     findings = [f"{share:.0%} of {len(theirs[CELLS])} real cells have a predicted one at their place."]
@@ -68,7 +69,7 @@ def _compare(real: pd.DataFrame, ours: pd.DataFrame, over: str) -> list[Row]:
     return rows
 
 
-def _matched(real: pd.DataFrame, ours: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def matched_cells(real: pd.DataFrame, ours: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Pair cells of the same field whose middles are nearest to each other, and near."""
     pairs: list[tuple[int, int]] = []
     y, x = ("y_um", "x_um") if "y_um" in real else ("y_px", "x_px")
@@ -77,7 +78,7 @@ def _matched(real: pd.DataFrame, ours: pd.DataFrame) -> dict[str, pd.DataFrame]:
         others = groups.get_group(place) if place in groups.groups else None
         if others is None:
             continue
-        apart = np.hypot(*(np.subtract.outer(rows[axis], others[axis]) for axis in (y, x)))
+        apart = cdist(rows[[y, x]], others[[y, x]])
         nearest, back = apart.argmin(axis=1), apart.argmin(axis=0)
         for index, found in enumerate(nearest):
             if back[found] == index and apart[index, found] <= NEAR_UM:
