@@ -244,8 +244,8 @@ def test_what_a_map_lays_out_is_shown_and_cut_from_its_field(page, app_results, 
     folder = tmp_path / "tester" / "maps" / open_place(str(app_results)).slug / "pca-blobs"
     folder.mkdir(parents=True)
     row = {"well": "A01", "plate": "blobs", "field": 0, "top_px": 8, "left_px": 16, "side_px": 32,
-           "kind": "clean", "severity": 0, "strength": 0.0, "saturated": 0.0, "confluence": 0.5, "x": 0.0, "y": 1.0,
-           "cluster": 0}  # fmt: skip
+           "kind": "clean", "severity": 0, "strength": 0.0, "saturated": 0.0, "confluence": 0.5,
+           "x": 0.0, "y": 1.0, "cluster": 0}  # fmt: skip
     table = pd.DataFrame([row, {**row, "well": "B01", "x": 1.0, "cluster": 1}])
     table.to_parquet(folder / "points.parquet")
     app = page("map", plate=str(app_results))
