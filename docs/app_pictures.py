@@ -25,7 +25,7 @@ def main(folder: Path) -> None:
         for width, colours in TRIED:
             height = round(picture.height * width / picture.width)
             few = picture.resize((width, height), Image.Resampling.LANCZOS)
-            few = few.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+            few = few.quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
             few.save(out, optimize=True)
             if out.stat().st_size <= MOST_BYTES:
                 break

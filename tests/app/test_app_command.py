@@ -21,6 +21,12 @@ def test_the_server_keeps_to_itself():
         assert option in words
 
 
+def test_light_and_dark_are_the_systems_choice():
+    # A colour for the theme as a whole would make it one of its own, which is always light.
+    names = [word[2:].partition("=")[0] for word in web_app.server("localhost", 8600, 64)[5:]]
+    assert [name for name in names if name.startswith("theme.") and name.count(".") == 1] == []
+
+
 def test_every_option_is_one_that_streamlit_knows():
     from streamlit import config
 

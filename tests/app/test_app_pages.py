@@ -209,3 +209,47 @@ def test_the_wizard_finds_how_files_are_named(page, tmp_path):
     app = page("screen", source=str(folder))
     assert not app.exception
     assert app.selectbox(key="scheme").value == "imagexpress"
+
+
+def test_a_running_job_survives_a_reload_and_is_nobody_elses(page, tmp_path, monkeypatch):
+    import subprocess
+    import sys
+
+    from unstained.app import jobs
+
+    slow = [sys.executable, "-c", "import time; print('predict: 1 of 4', flush=True); time.sleep(600)"]
+    real = subprocess.Popen
+    monkeypatch.setattr(jobs.subprocess, "Popen", lambda _command, **more: real(slow, **more))
+    job = jobs.begin(tmp_path / "tester" / "jobs", "screen", ["screen"], tmp_path / "out")
+    try:
+        for _ in range(2):  # opened, and loaded anew
+            app = page("start")
+            assert not app.exception
+            assert "Stop" in {button.label for button in app.button}
+        assert "Stop" not in {button.label for button in page("start", me="somebody").button}
+        next(button for button in app.button if button.label == "Stop").click().run()
+        assert job.state == "stopped"
+        assert "Go on" in {button.label for button in app.button}
+    finally:
+        job.stop()
+
+
+def test_what_a_map_lays_out_is_shown_and_cut_from_its_field(page, app_results, app_plate, tmp_path):
+    import numpy as np
+    import pandas as pd
+
+    from unstained.app.map_view import crop_of
+    from unstained.app.opened import open_place
+
+    folder = tmp_path / "tester" / "maps" / open_place(str(app_results)).slug / "pca-blobs"
+    folder.mkdir(parents=True)
+    row = {"well": "A01", "plate": "blobs", "field": 0, "top_px": 8, "left_px": 16, "side_px": 32,
+           "kind": "clean", "severity": 0, "strength": 0.0, "saturated": 0.0, "confluence": 0.5,
+           "x": 0.0, "y": 1.0, "cluster": 0}  # fmt: skip
+    table = pd.DataFrame([row, {**row, "well": "B01", "x": 1.0, "cluster": 1}])
+    table.to_parquet(folder / "points.parquet")
+    app = page("map", plate=str(app_results))
+    assert not app.exception
+    assert {"cluster", "well", "verdict"} >= set(app.selectbox(key="map colour").options) - {"kind"}
+    plane = app_plate.read(app_plate.fields[0], "TL")
+    np.testing.assert_array_equal(crop_of(plane, row), plane[8:40, 16:48])

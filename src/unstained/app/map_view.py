@@ -55,17 +55,16 @@ def _form(opened: Opened, folder: Path) -> None:
         return
     with st.expander("Make a map"), st.form("map form", border=False):
         columns = st.columns(4, vertical_alignment="bottom")
-        names = [each.name for each in found]
-        model = columns[0].selectbox("Model", names, key="map model")
+        with columns[0]:
+            model = found[parts.model_box(found, "map model")]
         known = [name for name in REDUCERS if name == "pca" or find_spec("umap" if name == "umap" else name)]
         reducer = columns[1].selectbox("Laid out by", known, key="map reducer")
         worse = columns[2].multiselect(
             "Corrupted crops, too", ["defocus", "lamp", "contrast"], key="map kinds"
         )
         if columns[3].form_submit_button("Make the map", width="stretch", icon=":material/map:"):
-            path = found[names.index(model)].path
-            out = folder / f"{reducer}-{Path(model).name}{''.join(f'-{kind}' for kind in worse)}"
-            words = [EMBED, str(opened.source.path), "--model", str(path), "--out", str(out),
+            out = folder / f"{reducer}-{model.card.name}{''.join(f'-{kind}' for kind in worse)}"
+            words = [EMBED, str(opened.source.path), "--model", str(model.path), "--out", str(out),
                      "--reducer", reducer, "--overwrite"]  # fmt: skip
             jobs.begin(
                 session.jobs_folder(), EMBED, words + (["--kinds", ",".join(worse)] if worse else []), out

@@ -157,6 +157,13 @@ def model_cards(found: list[Listed], key: str, chosen: str | None) -> Listed | N
     return next((each for each in found if each.name == chosen), None)
 
 
+def model_box(found: list[Listed], key: str, usual: int = 0) -> int:
+    """Ask for one of some models by the name on its card; gives its place in the list."""
+    return st.selectbox(
+        "Model", list(range(len(found))), index=usual, key=key, format_func=lambda at: found[at].card.name
+    )
+
+
 def _card(each: Listed) -> None:
     card = each.card
     picture = card_picture(each)

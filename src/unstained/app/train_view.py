@@ -82,7 +82,7 @@ def _form(opened: Opened, plate: Plate) -> None:
         fitting = [
             each for each in cached.fitting(parts.models_folder(), opened.place) if each.misfit is None
         ]
-        starts = ["from scratch", *(each.name for each in fitting)]
+        starts = ["from scratch", *(each.card.name for each in fitting)]
         start = three.selectbox("Go on from", starts, key="train start")
         if st.form_submit_button("Train", type="primary", icon=":material/play_arrow:") and targets and name:
             out = session.home() / "models" / Path(name).name

@@ -52,10 +52,8 @@ def _model(opened: Opened) -> Listed | None:
         st.info("No model at hand fits this plate's channels and pixel size; train one in **Train**.")
         return None
     used = str((opened.predicted.info.get("model", {}) if opened.predicted else {}).get("name", ""))
-    names = [each.name for each in found]
     usual = next((index for index, each in enumerate(found) if each.card.name == used), 0)
-    chosen = st.selectbox("Model", names, index=usual, key="trust model")
-    return found[names.index(chosen)]
+    return found[parts.model_box(found, "trust model", usual)]
 
 
 def _field(opened: Opened) -> FieldName:

@@ -24,9 +24,13 @@ SAME_ALWAYS = {
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "type",
     "client.showErrorLinks": "false",
-    "theme.primaryColor": "#0072B2",
+    "theme.light.primaryColor": "#0072B2",
+    "theme.dark.primaryColor": "#56B4E9",
 }
-"""No usage statistics, no request to any other machine, no search of a traceback."""
+"""No usage statistics, no request to any other machine, no search of a traceback.
+
+A colour for `theme` as a whole would make it a theme of its own, light on every system.
+"""
 
 
 def app(
