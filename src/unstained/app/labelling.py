@@ -14,13 +14,11 @@ from unstained.app.opened import Opened
 from unstained.arrays import Labels, Plane, RawPlane
 from unstained.measurement.image_metrics import Moments
 from unstained.measurement.known import KnownStain, described_stain, known_stain
-from unstained.measurement.objects import measure_objects
 from unstained.plates.plate import FieldName, Plate, fingerprint
 from unstained.prediction.files import write_stains
 from unstained.prediction.labeller import Labeller, one_plane
 from unstained.prediction.plates import summarised
 from unstained.prediction.verdicts import Verdict, predict_judged
-from unstained.segmentation.recipes import segment
 from unstained.trust.kept import judge_of
 
 
@@ -152,17 +150,8 @@ def objects_of(labelled: Labelled, stain: str) -> tuple[Labels, pd.DataFrame]:
     """Find and measure the objects of a predicted stain: labels (Y X) and a table of one row an object."""
     if stain in labelled.stored:
         return labelled.stored[stain]
-    known, plane = labelled.known[stain], labelled.stains[stain]
-    size_um = labelled.pixel_size_um
-    labels = segment(plane, known.recipe(size_um, predicted=True), pixel_size_um=size_um)
-    table = measure_objects(
-        labels,
-        plane,
-        pixel_size_um=size_um,
-        features=known.stain.features,
-        background=known.background,
-    )
-    return labels, table
+    known, size_um = labelled.known[stain], labelled.pixel_size_um
+    return known.objects_in(labelled.stains[stain], known.recipe(size_um, predicted=True), size_um)
 
 
 def stains_file(labelled: Labelled) -> bytes:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from unstained.arrays import RawPlane
+from unstained.arrays import Labels, Plane, RawPlane
+from unstained.measurement.objects import measure_objects
 from unstained.plates.plate import Plate
 from unstained.segmentation.nuclei import NucleiSettings
-from unstained.segmentation.recipes import Recipe, with_likely
+from unstained.segmentation.recipes import Recipe, segment, with_likely
 from unstained.segmentation.spots import SpotSettings
 from unstained.stains.catalogue import Stain, find_stain
 from unstained.stains.targets import Target, make_target
@@ -69,6 +71,16 @@ class KnownStain:
         if isinstance(recipe, NucleiSettings) and recipe.fixed:
             return recipe.updated(background=self.background, threshold=FIRST_THRESHOLD * self.contrast)
         return recipe
+
+    def objects_in(
+        self, plane: Plane, recipe: Recipe, pixel_size_um: float | None
+    ) -> tuple[Labels, pd.DataFrame]:
+        """Find and measure the objects of this stain in a plane (Y X): labels, and a row for each object."""
+        labels = segment(plane, recipe, pixel_size_um=pixel_size_um)
+        features, background = self.stain.features, self.background
+        return labels, measure_objects(
+            labels, plane, pixel_size_um=pixel_size_um, features=features, background=background
+        )
 
 
 def known_stain(predicted: Plate, name: str) -> KnownStain:

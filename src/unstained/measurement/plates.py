@@ -12,13 +12,12 @@ from unstained.arrays import Labels, Plane
 from unstained.errors import BadInput, MissingChannel, OutputExists
 from unstained.measurement.composites import BODY, NUCLEI, cell_table, cells_by_well, find_cells
 from unstained.measurement.known import KnownStain, known_stain
-from unstained.measurement.objects import measure_objects
 from unstained.measurement.pooling import pooled
 from unstained.measurement.wells import field_table, well_table, with_row_and_column
 from unstained.plates.plate import FieldName, Plate
 from unstained.prediction.plates import STRICT
 from unstained.prediction.verdicts import REFUSE, worse
-from unstained.segmentation.recipes import Recipe, segment
+from unstained.segmentation.recipes import Recipe
 
 MEASURED = "measured"
 """Key of a plate's info: with which settings each stain was segmented; there when all fields are done."""
@@ -136,14 +135,7 @@ def _measured(
     """Find and measure the objects of every stain's plane (Y X), and the cells where there are nuclei."""
     labels, tables = {}, {}
     for stain, plane in planes.items():
-        labels[stain] = segment(plane, recipes[stain], pixel_size_um=pixel_size_um)
-        tables[stain] = measure_objects(
-            labels[stain],
-            plane,
-            pixel_size_um=pixel_size_um,
-            features=known[stain].stain.features,
-            background=known[stain].background,
-        )
+        labels[stain], tables[stain] = known[stain].objects_in(plane, recipes[stain], pixel_size_um)
     if CELLS in _kinds(tuple(planes)):
         cells = find_cells(labels[NUCLEI], planes.get(BODY), labels.get(BODY), pixel_size_um=pixel_size_um)
         tables[CELLS] = cell_table(cells, labels, planes, known, pixel_size_um=pixel_size_um)

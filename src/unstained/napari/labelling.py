@@ -8,12 +8,10 @@ import numpy as np
 from unstained.arrays import RawPlane
 from unstained.errors import BadInput
 from unstained.measurement.known import described_stain
-from unstained.measurement.objects import measure_objects
 from unstained.napari.layers import LayerData, as_labels, image_layer, labels_layer, placed
 from unstained.prediction.labeller import Labeller, one_plane
 from unstained.prediction.plates import summarised
 from unstained.prediction.verdicts import Verdict, predict_judged
-from unstained.segmentation.recipes import segment
 from unstained.trust.kept import judge_of
 
 UM_PER_UNIT = {"micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "angstrom": 1e-4}
@@ -52,14 +50,8 @@ def label_plane(
     card, layers, objects = summarised(labeller.card), [], {}
     for name, stain in zip(labeller.stains, stains, strict=True):
         known = described_stain(card, name)
-        labels = segment(stain, known.recipe(pixel_size_um, predicted=True), pixel_size_um=pixel_size_um)
-        table = measure_objects(
-            labels,
-            stain,
-            pixel_size_um=pixel_size_um,
-            features=known.stain.features,
-            background=known.background,
-        )
+        recipe = known.recipe(pixel_size_um, predicted=True)
+        labels, table = known.objects_in(stain, recipe, pixel_size_um)
         told = {"metadata": {"unstained": {"model": labeller.name, "verdict": verdict}}}
         layers.append(image_layer(stain, name, known.stain.colour, stain, **lies, **told))
         layers.append(labels_layer(as_labels(labels), f"{name} labels", table, **lies, **told))
