@@ -27,6 +27,8 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disa
 IMAGE = Path(unstained.__file__).parent / "samples" / "hela-rpe1-crop" / "images" / "A01_f2_TL.tif"
 PATIENCE_MS = 300_000
 SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
+NOTHING_IN_SIGHT_WAITS = """![...document.querySelectorAll('[data-testid=stSkeleton]')].some(
+    waiting => waiting.getBoundingClientRect().top < innerHeight)"""
 VERDICT = "[data-testid=stAlert] strong"
 
 pytestmark = [
@@ -95,7 +97,7 @@ class Visitor:
         """Wait until nothing runs, and nothing is still being drawn."""
         self.page.wait_for_timeout(400)
         self.page.wait_for_selector(SETTLED, state="attached")
-        self.page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+        self.page.wait_for_function(NOTHING_IN_SIGHT_WAITS)
 
     def keep(self, name: str) -> None:
         """Keep a screenshot, and hold the page against tracebacks."""
