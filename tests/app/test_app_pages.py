@@ -171,6 +171,27 @@ def test_the_other_views_draw(page, app_results, app_plate, view):
     assert not app.error
 
 
+def test_a_model_is_exported_by_a_job_and_then_downloaded(page, tmp_path, monkeypatch):
+    from unstained.app import jobs
+
+    begun = []
+    monkeypatch.setattr(jobs, "begin", lambda folder, what, words, out: begun.append((words, out)))
+    app = page("models", model="hela-rpe1-nuclei")
+    before = len(app.get("download_button"))
+    app.button(key="export onnx").click().run()
+    ((words, out),) = begun
+    assert words[0] == "export"
+    assert Path(words[1]).name == "hela-rpe1-nuclei"
+    assert words[2:] == ["--to", "onnx", "--out", str(out)]
+    assert out.is_relative_to(tmp_path / "tester")
+    out.parent.mkdir(parents=True)
+    out.write_bytes(b"onnx")
+    app.run()
+    assert not app.exception
+    assert len(app.get("download_button")) == before + 1
+    assert "export onnx" not in {button.key for button in app.button}
+
+
 def test_training_begins_with_the_words_of_the_form(page, app_plate, monkeypatch):
     from unstained.app import jobs
 

@@ -7,9 +7,13 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from unstained.app import cached, curves, live, parts, plots, session
+from unstained.app import cached, curves, jobs, live, parts, plots, session
 from unstained.networks.bundle import ModelCard
 from unstained.prediction.catalogue import Listed
+
+EXPORT = "export"
+EXPORTED = {"onnx": ("as ONNX", ".onnx"), "bioimageio": ("for the BioImage Model Zoo", ".zip")}
+"""What `unstained export` makes: what it is called, and its ending."""
 
 MAKING = ("recipe", "steps", "minutes", "seed", "loss", "optimiser", "seconds")
 
@@ -84,11 +88,30 @@ def _envelope(model: Listed) -> None:
 
 
 def _files(model: Listed) -> None:
-    st.download_button(
+    columns = st.columns(1 + len(EXPORTED))
+    columns[0].download_button(
         "Download the model (.zip)", lambda: packed(Path(model.path)), f"{model.card.name}.zip",
-        "application/zip", on_click="ignore", icon=":material/download:",
+        "application/zip", on_click="ignore", icon=":material/download:", width="stretch",
     )  # fmt: skip
-    st.caption(f"The command takes it as: --model {model.name}")
+    for column, (to, (what, suffix)) in zip(columns[1:], EXPORTED.items(), strict=True):
+        with column:
+            _exported(model, to, what, suffix)
+    st.caption(f"The command takes it as: --model {model.name}. Exports are compared with the model first.")
+    parts.jobs_panel(EXPORT)
+
+
+def _exported(model: Listed, to: str, what: str, suffix: str) -> None:
+    """Draw what exports a model for other programs, or what downloads it where that is done."""
+    out = session.home() / "exports" / f"{model.card.name}-{model.card.weights_sha256[:8]}-{to}{suffix}"
+    if out.exists():
+        st.download_button(
+            f"Download {what}", out.read_bytes, f"{model.card.name}{suffix}", on_click="ignore",
+            icon=":material/download:", width="stretch", key=f"download {to}",
+        )  # fmt: skip
+    elif st.button(f"Export {what}", icon=":material/output:", width="stretch", key=f"export {to}"):
+        words = [EXPORT, str(model.path), "--to", to, "--out", str(out)]
+        jobs.begin(session.jobs_folder(), EXPORT, words, out)
+        st.rerun()
 
 
 def packed(path: Path) -> bytes:
