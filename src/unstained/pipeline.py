@@ -59,6 +59,7 @@ from unstained.training.losses import named_loss
 from unstained.training.models import Subject, fit_model, for_stains, grid_for, with_origin
 from unstained.training.pairs import make_pairs
 from unstained.training.recipes import TrainingSettings
+from unstained.training.samples import SAMPLE
 from unstained.trust.check import DriftCheck, check_fields
 from unstained.trust.features import Vector, field_features
 from unstained.trust.kept import judge_of, to_files, trust_of
@@ -138,7 +139,7 @@ def train(
     for line in pairs.lines():
         telling.note(line)
     record = _training_record(plate, plan, begin)
-    unfinished = out.with_name(f".{out.name}.unfinished")
+    unfinished = _unfinished(out)
     keep_if_same(unfinished, {name: record[name] for name in ("settings", "inputs", "version")})
     model, _ = fit_model(
         subject, pairs, settings, start=begin, folder=unfinished, tell=telling.progress, **devices
@@ -148,6 +149,17 @@ def train(
     model = with_trust(model, plate, split, plan.trust, telling=telling)
     _keep(model, out, unfinished, overwrite=overwrite)
     return model
+
+
+def training_sample(out: Path) -> Path | None:
+    """Find the picture of what a network in training makes of a validation region before it is at `out`."""
+    path = _unfinished(out) / SAMPLE
+    return path if path.exists() else None
+
+
+def _unfinished(out: Path) -> Path:
+    """Name the folder that a training leaves its state in until it is done."""
+    return out.with_name(f".{out.name}.unfinished")
 
 
 def split_for(plate: Plate, channel: str, held_out: HeldOut = HeldOut(), seed: int = 0) -> Split:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from unstained.app import cached, curves, jobs, parts, plots, session
 from unstained.app.opened import Opened
+from unstained.pipeline import training_sample
 from unstained.plates.plate import Plate
 from unstained.stains.catalogue import STAINS
 
@@ -111,6 +112,9 @@ def _course() -> None:
         list(table["step"]), list(table["loss"]), [_known(value) for value in table["pcc"]]
     )
     st.plotly_chart(figure, key="course", config=plots.PLAIN_CONFIG, alt="loss and validation PCC by step")
+    sample = training_sample(newest.out)
+    if sample is not None:
+        st.image(str(sample), caption="label-free, predicted so far, real: the middle of a validation region")
     if newest.state == "done" and st.button("Use this model", key="use", type="primary"):
         session.go("models", model=str(newest.out))
         st.rerun()

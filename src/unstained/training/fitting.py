@@ -22,6 +22,7 @@ from unstained.training.crops import TrainingPlanes, draw_batch, even_sides
 from unstained.training.losses import correlations, named_loss
 from unstained.training.optimisers import make_optimiser
 from unstained.training.recipes import DEFAULT_LOSS, TrainingSettings
+from unstained.training.samples import SAMPLE, write_sample
 
 Batch = tuple[Tensor, Tensor]
 
@@ -92,6 +93,7 @@ class Fitting(lightning.LightningModule):
         self.network, self.settings, self.tell = network, settings, tell
         self.train_fields, self.validation_fields = train, validation
         self.losses = [named_loss(name) for name in (settings.loss or DEFAULT_LOSS).split(";")]
+        self.folder: Path | None = None  # where a picture shows what is learnt so far
         self.course: list[Progress] = []
         self.best: tuple[float, dict[str, Tensor]] | None = None
         self.pcc: float | None = None
@@ -132,10 +134,13 @@ class Fitting(lightning.LightningModule):
         if self.global_step % every == 0 or self.global_step == self.settings.steps:
             self._record(float(outputs["loss"]))
 
-    def validation_step(self, batch: Batch, _: int) -> None:
+    def validation_step(self, batch: Batch, index: int) -> None:
         label_free, stained = batch
-        r, contrast = correlations(self.network(label_free), stained)
+        predicted = self.network(label_free)
+        r, contrast = correlations(predicted, stained)
         self._seen.append((r * contrast).sum() / contrast.sum().clamp(min=1))
+        if index == 0 and self.folder is not None and self.global_rank == 0:
+            write_sample(self.folder / SAMPLE, label_free[0], predicted[0], stained[0])
 
     def on_validation_epoch_start(self) -> None:
         self._seen: list[Tensor] = []
@@ -207,6 +212,7 @@ def fit(
             steps = _steps_kept(folder) or steps_in(network, train, validation, settings)
             settings = settings.model_copy(update={"steps": steps, "minutes": None})
         fitting = Fitting(network, settings, train, validation, tell)
+        fitting.folder = folder
         trainer = _trainer(settings, bool(validation), folder, devices)
         trainer.fit(fitting, ckpt_path=_keep_steps(folder, settings), weights_only=True)
     if fitting.best is not None:
