@@ -37,6 +37,15 @@ def make_card(**changes) -> ModelCard:
     return ModelCard(**{**values, **changes})
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Compute as each of several workers does, to the last bit, however many cores there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def unchanging():
     """Make a model that changes nothing but units, with a card as wanted."""

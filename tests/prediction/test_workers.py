@@ -47,15 +47,6 @@ def plate(tmp_path_factory) -> Plate:
     return make_plate(tmp_path_factory.mktemp("plates") / "in.zarr")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """With as many threads as the workers have, this process computes the same to the last bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def labeller(random_model) -> Labeller:
     return Labeller(random_model())

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from unstained.segmentation.background import (
     blur,
     enlarge,
     estimate_background,
+    gaussian,
     local_mean,
     noise_spread,
     robust_spread,
@@ -22,6 +24,17 @@ def test_shrinking_keeps_the_mean_and_a_ramp_comes_back():
     assert small.mean() == pytest.approx(ramp.mean(), rel=1e-6)
     back = enlarge(small, 4, ramp.shape)
     np.testing.assert_allclose(back[2:-2, 2:-2], ramp[2:-2, 2:-2], atol=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "reflect"])
+@pytest.mark.parametrize("shape", [(64, 128), (37, 23)])
+def test_the_blur_on_longer_rows_is_scipys_to_the_last_bit(mode, shape):
+    plane = np.random.default_rng(3).normal(size=shape).astype(np.float32)
+    before = plane.copy()
+    found = gaussian(plane, 1.7, mode=mode, truncate=3.0)
+    np.testing.assert_array_equal(found, gaussian_filter(plane, 1.7, mode=mode, truncate=3.0))
+    np.testing.assert_array_equal(plane, before)
+    assert found.flags.c_contiguous
 
 
 @pytest.mark.parametrize("step", [1, 2, 5, 64])

@@ -130,6 +130,16 @@ def test_quantiles_know_negative_values():
     np.testing.assert_array_equal(quantile_by_label(labels, plane, 0.5), [0, -0.5, -8])
 
 
+def test_flooding_from_wide_seeds_is_the_watershed_of_all():
+    rng = np.random.default_rng(5)
+    height = gaussian_filter(rng.normal(size=(90, 110)), 2).astype(np.float32)
+    seeds, count = label(height > 1.2 * height.std())
+    assert count > 10
+    assert np.bincount(seeds.ravel())[1:].max() > 60
+    inside = (height > -0.5 * height.std()) | (seeds > 0)
+    np.testing.assert_array_equal(flood(height, seeds, inside), watershed(-height, seeds, mask=inside))
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_flooding_parts_with_several_seeds_alone_is_the_watershed_of_all(seed):
     rng = np.random.default_rng(seed)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from unstained.measurement.plates import CELLS, Tables
+from unstained.measurement.fields import CELLS
+from unstained.measurement.plates import Tables
 from unstained.measurement.wells import write_tables
 
 FOLDER = "cellprofiler"

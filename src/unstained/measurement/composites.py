@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import gaussian_filter
-from skimage.segmentation import expand_labels, watershed
+from skimage.segmentation import expand_labels
 
 from unstained.arrays import Labels, Plane
 from unstained.measurement.known import KnownStain
+from unstained.segmentation.background import gaussian
+from unstained.segmentation.regions import flood
 from unstained.segmentation.spots import SpotSettings
 
 NUCLEI, BODY = "nuclei", "er"
@@ -38,9 +39,8 @@ def find_cells(
         reach = REACH * 2 * np.sqrt(np.median(areas[areas > 0]) / np.pi) if areas.any() else 0.0
         wide: Labels = expand_labels(nuclei, reach)
         return wide
-    smooth = gaussian_filter(body, SMOOTH_UM / (pixel_size_um or 1.0), mode="nearest")
-    cells: Labels = watershed(-smooth, nuclei, mask=(inside > 0) | (nuclei > 0)).astype(np.int32)
-    return cells
+    smooth = gaussian(body, SMOOTH_UM / (pixel_size_um or 1.0))
+    return flood(smooth, nuclei, (inside > 0) | (nuclei > 0))
 
 
 def cell_table(
@@ -62,39 +62,45 @@ def cell_table(
     length, square = ("um", "um2") if pixel_size_um else ("px", "px")
     count = int(labels[NUCLEI].max()) + 1
     present = np.arange(1, count)
-    pixels = np.bincount(cells.ravel(), minlength=count)
-    nucleus = np.bincount(labels[NUCLEI].ravel(), minlength=count)
+    inside = np.flatnonzero(cells)
+    cell = cells.ravel()[inside]
+    pixels = np.bincount(cell, minlength=count)[1:]
+    nuclei = np.flatnonzero(labels[NUCLEI])
+    nucleus = labels[NUCLEI].ravel()[nuclei]
+    nucleus_pixels = np.bincount(nucleus, minlength=count)[1:]
     table = pd.DataFrame({"label": present})
-    for name, axis in zip(("y", "x"), np.indices(cells.shape), strict=True):
-        sums = np.bincount(cells.ravel(), axis.ravel(), count)[1:]
-        table[f"{name}_{length}"] = sums / pixels[1:] * size
-    table[f"area_{square}"] = pixels[1:] * size**2
-    table[f"nucleus_area_{square}"] = nucleus[1:] * size**2
+    for name, along in zip(("y", "x"), np.divmod(inside, cells.shape[1]), strict=True):
+        table[f"{name}_{length}"] = np.bincount(cell, along, count)[1:] / pixels * size
+    table[f"area_{square}"] = pixels * size**2
+    table[f"nucleus_area_{square}"] = nucleus_pixels * size**2
     for stain in (name for name in planes if name != NUCLEI):
         background = known[stain].background
         if background is None:
             background = float(np.percentile(planes[stain], 1))
-        light = planes[stain].astype(np.float64) - background
+        objects, light = labels[stain].ravel(), planes[stain].ravel()
         if isinstance(known[stain].stain.objects, SpotSettings):
             owner = owners(labels[stain], cells)
-            held = owner[labels[stain]]
-            table[f"{stain}_total"] = np.bincount(held.ravel(), light.ravel(), count)[1:]
+            spots = np.flatnonzero(objects)
+            held = owner[objects[spots]]
+            over = light[spots].astype(np.float64) - background
+            table[f"{stain}_total"] = np.bincount(held, over, count)[1:]
             table[f"{stain}_count"] = np.bincount(owner[1:], minlength=count)[1:]
-            table[f"{stain}_area_{square}"] = np.bincount(held.ravel(), minlength=count)[1:] * size**2
+            table[f"{stain}_area_{square}"] = np.bincount(held, minlength=count)[1:] * size**2
         else:
-            total = np.bincount(cells.ravel(), light.ravel(), count)[1:]
-            covered = np.bincount(labels[NUCLEI].ravel(), (labels[stain] > 0).ravel(), count)[1:]
+            total = np.bincount(cell, light[inside].astype(np.float64) - background, count)[1:]
+            covered = np.bincount(nucleus, objects[nuclei] > 0, count)[1:]
             table[f"{stain}_total"] = total
-            table[f"{stain}_mean"] = total / pixels[1:]
-            table[f"{stain}_positive"] = covered >= POSITIVE * nucleus[1:]
+            table[f"{stain}_mean"] = total / pixels
+            table[f"{stain}_positive"] = covered >= POSITIVE * nucleus_pixels
     return table
 
 
 def owners(objects: Labels, cells: Labels) -> np.ndarray:
     """Say which cell holds most of each object (0..N); 0 where most of it lies outside all cells."""
     columns = int(cells.max()) + 1
+    inside = np.flatnonzero(objects)
     shared = np.bincount(
-        objects.ravel().astype(np.int64) * columns + cells.ravel(),
+        objects.ravel()[inside].astype(np.int64) * columns + cells.ravel()[inside],
         minlength=(int(objects.max()) + 1) * columns,
     )
     owner: np.ndarray = shared.reshape(-1, columns).argmax(axis=1)

@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from unstained.arrays import Labels, Plane, RawPlane
 from unstained.measurement.objects import measure_objects
-from unstained.plates.plate import Plate
 from unstained.segmentation.nuclei import NucleiSettings
 from unstained.segmentation.recipes import Recipe, segment, with_likely
 from unstained.segmentation.spots import SpotSettings
 from unstained.stains.catalogue import Stain, find_stain
 from unstained.stains.targets import Target, make_target
+
+if TYPE_CHECKING:
+    from unstained.plates.plate import Plate
 
 LIKELY = 0.5
 """A predicted object counts from this share of a faint real one's brightness: as likely there as not."""
@@ -83,7 +85,7 @@ class KnownStain:
         )
 
 
-def known_stain(predicted: Plate, name: str) -> KnownStain:
+def known_stain(predicted: "Plate", name: str) -> KnownStain:
     """Collect what a predicted plate tells of one of its stains."""
     return described_stain(model_card(predicted, name), name)
 
@@ -108,7 +110,7 @@ def described_stain(card: Mapping[str, Any], name: str) -> KnownStain:
     )
 
 
-def model_card(predicted: Plate, stain: str) -> Mapping[str, Any]:
+def model_card(predicted: "Plate", stain: str) -> Mapping[str, Any]:
     """Give what a predicted plate tells of the model of one stain; empty where it tells nothing."""
     told = predicted.info.get("models", ())
     return next((card for card in told if stain in card.get("stains", ())), {})

@@ -1,29 +1,24 @@
 """Segment and measure a predicted plate, a field at a time: labels and objects go into it, sums come out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import compress
 
 import numpy as np
 import pandas as pd
 
-from unstained.arrays import Labels, Plane
 from unstained.errors import BadInput, MissingChannel, OutputExists
-from unstained.measurement.composites import BODY, NUCLEI, cell_table, cells_by_well, find_cells
-from unstained.measurement.known import KnownStain, known_stain
+from unstained.measurement.composites import cells_by_well
+from unstained.measurement.fields import CELLS, kinds_of, measure_field
+from unstained.measurement.known import known_stain
 from unstained.measurement.pooling import pooled
 from unstained.measurement.wells import field_table, well_table, with_row_and_column
 from unstained.plates.plate import FieldName, Plate
 from unstained.prediction.plates import STRICT
 from unstained.prediction.verdicts import REFUSE, worse
-from unstained.segmentation.recipes import Recipe
 
 MEASURED = "measured"
 """Key of a plate's info: with which settings each stain was segmented; there when all fields are done."""
-
-CELLS = "cells"
-"""Name of the labels and the table of cells, where several stains were predicted."""
 
 Tables = dict[str, pd.DataFrame]
 
@@ -46,12 +41,12 @@ def measure_plate(
         raise OutputExists(f"a measurement of {predicted.path}")
     known = {stain: known_stain(predicted, stain) for stain in predicted.channels}
     settings = {stain: each.recipe(predicted.pixel_size_um, predicted=True) for stain, each in known.items()}
-    kinds = _kinds(predicted.channels)
+    kinds = kinds_of(predicted.channels)
     found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in kinds}
     planes = (
         {stain: predicted.read(name, stain) for stain in predicted.channels} for name in predicted.fields
     )
-    measured = partial(_measured, known=known, recipes=settings, pixel_size_um=predicted.pixel_size_um)
+    measured = partial(measure_field, known=known, recipes=settings, pixel_size_um=predicted.pixel_size_um)
     fields = pooled(measured, planes, len(predicted.fields))
     for index, (name, field) in enumerate(zip(predicted.fields, fields, strict=True), start=1):
         for kind in kinds:
@@ -89,7 +84,7 @@ def measure_real(
         raise BadInput(f"{truth.path} and {predicted.path} have no field in common")
     size_um = predicted.pixel_size_um
     recipes = {stain: each.recipe(size_um, predicted=False) for stain, each in known.items()}
-    found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in _kinds(predicted.channels)}
+    found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in kinds_of(predicted.channels)}
     planes = (
         {
             stain: np.asarray(each.learnt(truth.read(name, str(each.target)), size_um), dtype=np.float32)
@@ -97,7 +92,7 @@ def measure_real(
         }
         for name in fields
     )
-    measured = partial(_measured, known=known, recipes=recipes, pixel_size_um=size_um)
+    measured = partial(measure_field, known=known, recipes=recipes, pixel_size_um=size_um)
     for index, field in enumerate(pooled(measured, planes, len(fields)), start=1):
         for kind, table in field.tables.items():
             found[kind].append(table)
@@ -110,43 +105,12 @@ def stored_tables(predicted: Plate) -> Tables | None:
     """Give the tables of a plate that is measured already; None where it isn't."""
     if MEASURED not in predicted.info:
         return None
-    kinds = [kind for kind in _kinds(predicted.channels) if kind != CELLS or predicted.info.get(CELLS)]
+    kinds = [kind for kind in kinds_of(predicted.channels) if kind != CELLS or predicted.info.get(CELLS)]
     return _tables(
         predicted,
         predicted.fields,
         {kind: [predicted.read_table(name, kind) for name in predicted.fields] for kind in kinds},
     )
-
-
-@dataclass(frozen=True)
-class _Field:
-    """What is found in one field: labels and tables by stain, and of cells where there are any."""
-
-    labels: dict[str, Labels]
-    tables: dict[str, pd.DataFrame]
-
-
-def _measured(
-    planes: Mapping[str, Plane],
-    known: Mapping[str, KnownStain],
-    recipes: Mapping[str, Recipe],
-    pixel_size_um: float | None,
-) -> _Field:
-    """Find and measure the objects of every stain's plane (Y X), and the cells where there are nuclei."""
-    labels, tables = {}, {}
-    for stain, plane in planes.items():
-        labels[stain], tables[stain] = known[stain].objects_in(plane, recipes[stain], pixel_size_um)
-    if CELLS in _kinds(tuple(planes)):
-        cells = find_cells(labels[NUCLEI], planes.get(BODY), labels.get(BODY), pixel_size_um=pixel_size_um)
-        tables[CELLS] = cell_table(cells, labels, planes, known, pixel_size_um=pixel_size_um)
-        labels[CELLS] = cells
-    return _Field(labels, tables)
-
-
-def _kinds(stains: tuple[str, ...]) -> tuple[str, ...]:
-    """Name what a field has a table of: each stain, and cells where there are nuclei and another stain."""
-    several = NUCLEI in stains and len(stains) > 1
-    return (*stains, CELLS) if several else stains
 
 
 def _tables(predicted: Plate, names: Sequence[FieldName], found: dict[str, list[pd.DataFrame]]) -> Tables:

@@ -231,6 +231,11 @@ class Engine:
             return Tiling.for_network(network, longest + 2 * network.halo)
         return Tiling.for_network(network, math.isqrt(int(most_px)))
 
+    def fields_in_memory(self, shape: tuple[int, ...], pixel_size_um: float | None = None) -> int:
+        """Count the fields of a shape (Y X) of which the memory allows a whole pass each at once."""
+        pixels = math.prod(shape) * self.zoom(pixel_size_um) ** 2
+        return int(self._memory_bytes() / (self._bytes_per_pixel() * max(pixels, 1.0)))
+
     def _tiling(self, shape: tuple[int, ...], window: Callable[[Indices, Indices], Plane]) -> Tiling:
         """Choose windows for a plane of `shape`; on the first one also what runs the network, if open."""
         if self._backend is None:

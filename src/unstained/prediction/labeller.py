@@ -43,7 +43,7 @@ class Labeller:
         running: Running | None = None,
     ) -> None:
         self._model = model
-        self._memory_gib, self._tiling = memory_gib, tiling
+        self._memory_gib, self._tiling, self._quiet = memory_gib, tiling, False
         self.running = self._way = running or Running()
         self.card: ModelCard = model.card
         self.extras = model.extras
@@ -58,6 +58,7 @@ class Labeller:
             device=self.device,
             memory_gib=self._memory_gib,
             tiling=self._tiling,
+            quiet=self._quiet,
             running=self._way,
         )
 
@@ -110,8 +111,10 @@ class Labeller:
         """Predict (stain Y X), and give the network's innermost features from the same pass."""
         return self.engine.predict_with_embedding(one_plane(image), pixel_size_um)
 
-    def on(self, device: str) -> "Labeller":
+    def on(self, device: str, *, quiet: bool = False) -> "Labeller":
         """Give the same labeller for a device, maybe of another machine: it is made ready when first used.
+
+        Where it is `quiet`, it doesn't warn that pixel sizes aren't known.
 
         Raises
         ------
@@ -122,6 +125,7 @@ class Labeller:
             raise BadSettings("running", "auto measures this machine alone; say what the others should take")
         moved = copy(self)
         moved.device = device
+        moved._quiet = quiet
         return moved
 
     def __repr__(self) -> str:

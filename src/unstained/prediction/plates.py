@@ -29,15 +29,16 @@ from unstained.plates.listing import field_path
 from unstained.plates.plate import FieldName, Plate, PlateWriter, create_plate, fingerprint
 from unstained.prediction.grids import pixel_scale
 from unstained.prediction.labeller import Labeller
+from unstained.prediction.lanes import in_lanes
 from unstained.prediction.verdicts import Judge, predict_judged, worst
 from unstained.settings import Settings
 from unstained.version import __version__
 
 if TYPE_CHECKING:
-    from unstained.prediction.workers import Work, Workers
+    from unstained.prediction.workers import Workers
 
 AT_ONCE = 2
-"""Fields that are in work at once in one process; its network takes one at a time."""
+"""Fields in work at once where the network takes one at a time: one is read or written meanwhile."""
 
 STRICT = "strict"
 """Key of a predicted plate's info: whether tables leave refused fields out."""
@@ -74,8 +75,9 @@ def predict_plate(  # noqa: PLR0913 (all but three have a default that is right 
     The new plate has one float32 channel per stain, in the camera units of the training stain, and the wells,
     fields, places, conditions and pixel size of `plate`. Its info says which models, input, settings and
     versions made it; each field's record has the fingerprint of its input, the roles this field had in the
-    models' training, and the verdict, `None` without a `judge`. Two fields are in memory at a time. Where the
-    run is broken off, the same call goes on; until then `out` can't be opened as a plate.
+    models' training, and the verdict, `None` without a `judge`. Two fields are in memory at a time, or one
+    for each core where they fit. Where the run is broken off, the same call goes on; until then `out` can't
+    be opened as a plate.
 
     `progress` is called with the number of fields that are done, and of all. `workers` are processes, here or
     on a cluster, that read and write the fields in place of this one; `judge` is pickled for them. With as
@@ -192,6 +194,24 @@ class _Job:
             if not labeller.way.is_settled:
                 labeller.engine.settle(self.plate.read(field, channel), self.pixel_size_um)
 
+    def lanes(self, field: FieldName) -> int:
+        """Count the fields like this one that can be predicted at once: one a core, as far as memory goes.
+
+        On a GPU it is one at a time, and so it is where a field fills the memory by itself.
+        """
+        if any(labeller.device != "cpu" for labeller in self.inputs):
+            return 1
+        fit = [
+            labeller.engine.fields_in_memory(self.plate.read(field, channel).shape, self.pixel_size_um)
+            for labeller, channel in self.inputs.items()
+        ]
+        return max(1, min(torch.get_num_threads(), *fit))
+
+    def with_own_networks(self) -> "_Job":
+        """Give the same job with copies of its networks, which warn no second time."""
+        copies = {each.on(each.device, quiet=True): channel for each, channel in self.inputs.items()}
+        return replace(self, inputs=copies)
+
     def fingerprint(self, field: FieldName, channel: str) -> str:
         recorded = self.plate.field_info(field).get("fingerprints", {}).get(channel)
         return str(recorded or fingerprint(self.plate.read(field, channel)))
@@ -227,11 +247,18 @@ class _Work:
         self.writer.write_field(field, planes, place=self.job.plate.place(field), info=record)
 
 
-def _here(work: "Work", fields: Sequence[FieldName]) -> Generator[FieldName]:
-    """Do the work here: while the network has one field, the one before is written, or the next is read."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for field, _ in zip(fields, in_order(pool, work, fields, AT_ONCE), strict=True):
-            yield field
+def _here(work: "_Work", fields: Sequence[FieldName]) -> Generator[FieldName]:
+    """Do the work here, a field on each core where memory allows.
+
+    Else, while the network has one field, the one before is written, or the next is read.
+    """
+    lanes = min(len(fields), work.job.lanes(fields[0])) if fields else 1
+    if lanes > 1:
+        yield from in_lanes(lambda: replace(work, job=work.job.with_own_networks()), fields, lanes)
+    else:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for field, _ in zip(fields, in_order(pool, work, fields, AT_ONCE), strict=True):
+                yield field
 
 
 def summarised(card: ModelCard) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unstained.measurement.composites import measures_of
-from unstained.measurement.plates import CELLS
+from unstained.measurement.fields import CELLS
 
 Vector = NDArray[np.float64]
 

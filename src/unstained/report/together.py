@@ -10,8 +10,8 @@ import pandas as pd
 
 from unstained.arrays import RawPlane
 from unstained.measurement.composites import BODY, NUCLEI
+from unstained.measurement.fields import CELLS
 from unstained.measurement.known import known_stain
-from unstained.measurement.plates import CELLS
 from unstained.plates.plate import FieldName, Plate
 from unstained.report.charts import PlateMap, compact
 from unstained.report.drawings import maps_of

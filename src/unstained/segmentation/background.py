@@ -12,6 +12,9 @@ from unstained.segmentation.distances import within_disks
 FINEST_SIGMA_PX = 3.0
 """A Gaussian of this width, px of a coarse grid, is sampled well enough."""
 
+LONGER_PX = 16
+"""See `gaussian`."""
+
 GAUSSIAN_MAD = 1.4826
 """Standard deviation ÷ median absolute deviation of Gaussian noise."""
 
@@ -44,10 +47,23 @@ def enlarge(small: Plane, step: int, shape: tuple[int, int]) -> Plane:
     return small
 
 
+def gaussian(plane: Plane, sigma_px: float, *, mode: str = "nearest", truncate: float = 4.0) -> Plane:
+    """Blur a plane (Y X) as `scipy.ndimage.gaussian_filter` does.
+
+    On rows that are a little longer: where their length is a power of two, as most cameras have it, a column
+    competes with itself for the cache, which takes twice the time.
+    """
+    rows, columns = plane.shape
+    roomy = np.empty((rows, columns + LONGER_PX), np.float32)[:, :columns]
+    roomy[...] = plane
+    gaussian_filter(roomy, sigma_px, mode=mode, truncate=truncate, output=roomy)
+    return np.ascontiguousarray(roomy)
+
+
 def blur(plane: Plane, sigma_px: float) -> Plane:
     """Blur a plane (Y X), constant beyond its edges, with a Gaussian; wide ones on a coarse, cheap grid."""
     step = max(1, int(sigma_px / FINEST_SIGMA_PX))
-    coarse = gaussian_filter(shrink(plane, step), sigma_px / step, mode="nearest", truncate=3.0)
+    coarse = gaussian(shrink(plane, step), sigma_px / step, truncate=3.0)
     return enlarge(coarse, step, plane.shape)
 
 
@@ -74,12 +90,12 @@ def estimate_background(plane: Plane, diameter_px: float) -> Plane:
     a Gaussian of the same width smooths what remains.
     """
     step = max(1, round(diameter_px / 4))
-    coarse = gaussian_filter(shrink(plane, step), 1.0, mode="nearest")
+    coarse = gaussian(shrink(plane, step), 1.0)
     side = max(3, round(3 * diameter_px / step)) | 1
     # A slope of light would be cut off at the edges, so it is taken out first.
     slope = _slope(grey_opening(coarse, size=(side, side), mode="nearest"))
     opened = grey_opening(coarse - slope, size=(side, side), mode="nearest")
-    return enlarge(gaussian_filter(opened, side / 3, mode="nearest") + slope, step, plane.shape)
+    return enlarge(gaussian(opened, side / 3) + slope, step, plane.shape)
 
 
 def rolling_ball(

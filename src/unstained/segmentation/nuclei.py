@@ -5,13 +5,13 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy.ndimage import gaussian_filter
 from skimage.segmentation import expand_labels
 
 from unstained.arrays import Labels, Mask, Plane
 from unstained.segmentation.background import (
     enlarge,
     estimate_background,
+    gaussian,
     local_mean,
     middle_and_spread,
     noise_spread,
@@ -152,7 +152,7 @@ def find_nuclei(even: Plane, diameter_px: float, settings: NucleiSettings) -> Fo
     """Find and part the nuclei of an evened plane (Y X) on a working grid (y x)."""
     step = working_step(diameter_px)
     small, size = shrink(even, step), diameter_px / step
-    smooth = gaussian_filter(small, _blur(small, size), mode="nearest")
+    smooth = gaussian(small, _blur(small, size))
     first = smooth > (global_threshold(smooth) if settings.threshold is None else 1.0)
     if not first.any():
         return Found(np.zeros(small.shape, np.int32), smooth, smooth, step)
@@ -184,8 +184,8 @@ def clean_mask(inside: Mask, diameter_px: float) -> Mask:
 
 def part_nuclei(inside: Mask, smooth: Plane, diameter_px: float, settings: NucleiSettings) -> Labels:
     """Split a mask (Y X) into nuclei by shape and brightness, and join what is one ellipse."""
-    shape = gaussian_filter(inner_distance(inside), diameter_px / 42) / (diameter_px / 2)
-    bright = gaussian_filter(smooth, TEXTURE_BLUR * diameter_px, mode="nearest")
+    shape = gaussian(inner_distance(inside), diameter_px / 42, mode="reflect") / (diameter_px / 2)
+    bright = gaussian(smooth, TEXTURE_BLUR * diameter_px)
     typical = np.maximum(local_mean(smooth, inside, TEXTURE_REACH * diameter_px), np.finfo(np.float32).tiny)
     height = (shape + settings.texture * bright / typical).astype(np.float32)
     labels = split_touching(inside, height, PEAK_SPACING * diameter_px, settings.split)
@@ -220,7 +220,7 @@ def outline_nuclei(even: Plane, found: Found, diameter_px: float, settings: Nucl
     threshold = enlarge(found.threshold, found.step, even.shape)
     smooth = found.smooth
     if found.step > 1:
-        smooth = gaussian_filter(even, _blur(even, diameter_px), mode="nearest")
+        smooth = gaussian(even, _blur(even, diameter_px))
     own = TRIM * quantile_by_label(labels, smooth, 0.75)
     inside = (labels > 0) & (smooth > np.maximum(threshold, own[labels]))
     inside = fill_holes(inside, _disk(diameter_px) / 4)
@@ -270,7 +270,7 @@ def _first_guess(plane: Plane) -> float | None:
     step = 1 if plane.size < LARGE_PLANE_PX else 2
     diameter, blur_px = 0.0, 1.5
     for _ in range(MOST_ROUNDS):
-        smooth = gaussian_filter(shrink(even, step), blur_px / step, mode="nearest")
+        smooth = gaussian(shrink(even, step), blur_px / step)
         before, diameter = diameter, step * _inner_diameter(smooth)
         if diameter < SMALLEST_DIAMETER_PX and step == 1:
             return None
@@ -286,7 +286,7 @@ def _inner_diameter(smooth: Plane) -> float:
     The ridges of the distance transform are the objects' inner radii, also where objects touch.
     """
     inside = smooth > global_threshold(smooth)
-    distance = gaussian_filter(inner_distance(inside), 1.0)
+    distance = gaussian(inner_distance(inside), 1.0, mode="reflect")
     ridge = inside & (distance == highest_in_squares(distance, 1))
     if not ridge.any():
         return 0.0

@@ -2,11 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, label
+from scipy.ndimage import label
 from skimage.measure import label as label_equal
 from skimage.segmentation import watershed
 
 from unstained.arrays import Labels, Mask, Plane
+from unstained.segmentation.background import gaussian
 from unstained.segmentation.distances import highest_in_squares, opened
 
 
@@ -24,7 +25,7 @@ def smooth_outline(inside: Mask, radius_px: float) -> Mask:
     """Open a mask (Y X) with a disk, then blur and cut at one half: thin spurs and rough edges go."""
     if radius_px >= 1:
         inside = opened(inside, radius_px)
-    smooth: Mask = gaussian_filter(inside.astype(np.float32), max(radius_px, 0.5) / 2, mode="nearest") > 0.5
+    smooth: Mask = gaussian(inside.astype(np.float32), max(radius_px, 0.5) / 2) > 0.5
     return smooth
 
 
@@ -80,6 +81,7 @@ def flood(height: Plane, seeds: Labels, inside: Mask) -> Labels:
     """Grow seeds (Y X) downhill in `height` over the mask, as a watershed does; parts without any stay 0.
 
     Only connected parts of the mask with several seeds need the watershed: with one, a part is all its own.
+    And only the rims of seeds: what lies within them grows nowhere.
     """
     parts, count = label(inside)
     at = np.flatnonzero(seeds)
@@ -92,9 +94,21 @@ def flood(height: Plane, seeds: Labels, inside: Mask) -> Labels:
     grown: Labels = np.where(shared, 0, highest)[parts]
     if shared.any():
         contested = shared[parts]
-        basins = watershed(-height, np.where(contested, seeds, 0), mask=contested)
-        grown += basins
+        own = np.where(contested, seeds, 0)
+        within = _surrounded(own > 0)
+        own[within] = 0
+        grown += watershed(-height, own, mask=contested & ~within)
+        grown[within] = seeds[within]
     return grown
+
+
+def _surrounded(inside: Mask) -> Mask:
+    """Give the pixels of a mask (Y X) of which all four neighbours are in it, too."""
+    within: Mask = np.zeros_like(inside)
+    within[1:-1, 1:-1] = (
+        inside[1:-1, 1:-1] & inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
+    )
+    return within
 
 
 def ellipse_fill(moments: NDArray[np.float64]) -> float:
@@ -185,27 +199,14 @@ def _numbered(labels: NDArray[np.integer], keep: NDArray[np.bool_] | np.bool_) -
 
 def quantile_by_label(labels: Labels, plane: Plane, share: float) -> NDArray[np.float32]:
     """Quantile of `plane` (Y X) over the pixels of every label 1..N; entry 0 is 0. Labels have no gaps."""
-    inside = labels > 0
-    which = labels[inside]
+    at = np.flatnonzero(labels)
+    which = labels.ravel()[at]
     counts = np.bincount(which, minlength=1)
+    kind = np.uint16 if len(counts) <= 1 << 16 else np.int64  # whose sort is one of radix
+    values = plane.ravel()[at[np.argsort(which.astype(kind), kind="stable")]]
     ends = np.cumsum(counts)
-    at = ends - counts + np.floor(share * np.maximum(counts - 1, 0)).astype(int)
-    ordered = np.sort(which.astype(np.uint64) << np.uint64(32) | _sortable(plane[inside]))
+    ranks = np.floor(share * np.maximum(counts - 1, 0)).astype(int)
     quantiles = np.zeros(len(counts), np.float32)
-    quantiles[1:] = _unsortable(ordered[at[1:]])
+    for number, rank in enumerate(ranks[1:], start=1):
+        quantiles[number] = np.partition(values[ends[number - 1] : ends[number]], rank)[rank]
     return quantiles
-
-
-_SIGN = np.uint32(1 << 31)
-
-
-def _sortable(values: NDArray[np.floating]) -> NDArray[np.uint32]:
-    """Give whole numbers in the order of float32 values: positive ones above, negative ones turned round."""
-    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
-    return np.where(bits & _SIGN, ~bits, bits | _SIGN)
-
-
-def _unsortable(numbers: NDArray[np.unsignedinteger]) -> NDArray[np.float32]:
-    """Give the float32 values whose `_sortable` numbers these are, in their lower 32 bits."""
-    bits = numbers.astype(np.uint32)
-    return np.where(bits & _SIGN, bits & ~_SIGN, ~bits).view(np.float32)

@@ -6,9 +6,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.ndimage import gaussian_filter, label
+from scipy.ndimage import label
 
 from unstained.arrays import Labels, Plane
+from unstained.segmentation.background import gaussian
 from unstained.segmentation.distances import dilated, opened
 from unstained.segmentation.regions import keep_labels, quantile_by_label, renumbered
 from unstained.segmentation.thresholds import global_threshold
@@ -69,9 +70,7 @@ def spot_contrasts(
 
 def above_background(plane: Plane, settings: SpotSettings, pixel_size_um: float) -> Plane:
     """Smooth a plane (Y X) and give what stands above its opening."""
-    smooth = gaussian_filter(
-        np.asarray(plane, dtype=np.float32), settings.smooth_um / pixel_size_um, mode="nearest"
-    )
+    smooth = gaussian(plane, settings.smooth_um / pixel_size_um)
     return white_top_hat(smooth, settings.radius_um / pixel_size_um)
 
 

@@ -10,8 +10,9 @@ from scipy.spatial.distance import cdist
 from unstained.errors import BadInput, OutputExists
 from unstained.measurement.composites import BODY, NUCLEI, measures_of
 from unstained.measurement.downstream import agreement
+from unstained.measurement.fields import CELLS
 from unstained.measurement.known import known_stain
-from unstained.measurement.plates import CELLS, measure_plate, measure_real
+from unstained.measurement.plates import measure_plate, measure_real
 from unstained.plates.plate import FieldName, Plate, open_plate
 from unstained.prediction.labeller import Labeller
 from unstained.prediction.plates import PlateSettings, predict_plate
