@@ -15,7 +15,7 @@ def own_number(item: int) -> tuple[int, int]:
 @pytest.fixture
 def two_cores_that_pay(monkeypatch):
     """Let any work be worth two processes."""
-    monkeypatch.setattr(pooling, "PAYS_FROM_S", 0.0)
+    monkeypatch.setattr(pooling, "PAYS_FROM_S", 1e-9)
     monkeypatch.setattr(pooling, "cpu_count", lambda: 2)
 
 
@@ -30,6 +30,13 @@ def test_much_work_goes_to_others_in_order(two_cores_that_pay):
     first, *others = [process for _, process in found]
     assert first == os.getpid()
     assert os.getpid() not in others
+
+
+def test_work_that_is_known_to_be_much_goes_to_others_at_once(two_cores_that_pay):
+    found = list(pooled(own_number, range(6), 6, seconds=60.0))
+    assert [item for item, _ in found] == list(range(6))
+    assert os.getpid() not in [process for _, process in found]
+    assert list(pooled(own_number, [0], 1, seconds=60.0)) == [(0, os.getpid())]
 
 
 def test_no_more_is_read_than_is_asked_for(two_cores_that_pay):

@@ -20,6 +20,9 @@ from unstained.prediction.verdicts import REFUSE, worse
 MEASURED = "measured"
 """Key of a plate's info: with which settings each stain was segmented; there when all fields are done."""
 
+SECONDS_PER_PX = 3e-7
+"""What measuring takes on a core, roughly, per pixel and stain."""
+
 Tables = dict[str, pd.DataFrame]
 
 
@@ -47,7 +50,7 @@ def measure_plate(
         {stain: predicted.read(name, stain) for stain in predicted.channels} for name in predicted.fields
     )
     measured = partial(measure_field, known=known, recipes=settings, pixel_size_um=predicted.pixel_size_um)
-    fields = pooled(measured, planes, len(predicted.fields))
+    fields = pooled(measured, planes, len(predicted.fields), _seconds(predicted))
     for index, (name, field) in enumerate(zip(predicted.fields, fields, strict=True), start=1):
         for kind in kinds:
             predicted.write_labels(name, kind, field.labels[kind])
@@ -93,12 +96,18 @@ def measure_real(
         for name in fields
     )
     measured = partial(measure_field, known=known, recipes=recipes, pixel_size_um=size_um)
-    for index, field in enumerate(pooled(measured, planes, len(fields)), start=1):
+    for index, field in enumerate(pooled(measured, planes, len(fields), _seconds(predicted)), start=1):
         for kind, table in field.tables.items():
             found[kind].append(table)
         if progress is not None:
             progress(index, len(fields))
     return _tables(predicted, fields, found)
+
+
+def _seconds(predicted: Plate) -> float:
+    """Guess what measuring a field of a plate takes, from its first plane."""
+    plane = predicted.read(predicted.fields[0], predicted.channels[0])
+    return SECONDS_PER_PX * plane.size * len(predicted.channels)
 
 
 def stored_tables(predicted: Plate) -> Tables | None:

@@ -15,19 +15,22 @@ AHEAD = 2
 """So many items for each core are taken before their results are asked for; memory is bounded by it."""
 
 
-def pooled(function: Callable[[Item], Result], items: Iterable[Item], number: int) -> Iterator[Result]:
+def pooled(
+    function: Callable[[Item], Result], items: Iterable[Item], number: int, seconds: float = 0.0
+) -> Iterator[Result]:
     """Give `function` of each of `number` items, in their order.
 
-    The first is done here and timed. Where the others would take long, every core takes its share of them;
-    `function` and items must be picklable then.
+    Where they would take long, every core takes its share of them; `function` and items must be picklable
+    then. What one takes is guessed as `seconds`; where that isn't long, the first is done here and timed.
     """
     left = iter(items)
-    begun = time.perf_counter()
-    first = [function(item) for item in itertools.islice(left, 1)]
-    seconds = time.perf_counter() - begun
-    yield from first
     cores = cpu_count()
-    if cores == 1 or seconds * (number - 1) < PAYS_FROM_S:
+    if number < 2 or seconds * number < PAYS_FROM_S:
+        begun = time.perf_counter()
+        first = [function(item) for item in itertools.islice(left, 1)]
+        seconds, number = time.perf_counter() - begun, number - 1
+        yield from first
+    if cores == 1 or seconds * number < PAYS_FROM_S:
         yield from map(function, left)
     else:
         yield from in_order(get_reusable_executor(max_workers=cores), function, left, AHEAD * cores)

@@ -148,8 +148,16 @@ def middle_and_spread(values: NDArray[np.floating]) -> tuple[float, float]:
     """Give median and standard deviation that outliers hardly move: 1.4826 × the median distance from it."""
     if not values.size:
         return 0.0, 0.0
-    middle = np.median(values)
-    return float(middle), float(GAUSSIAN_MAD * np.median(np.abs(values - middle)))
+    middle = _median(values)
+    return float(middle), float(GAUSSIAN_MAD * _median(np.abs(values - middle)))
+
+
+def _median(values: NDArray[np.floating]) -> np.floating:
+    """Give the median of finite values, in half the time of `numpy.median`, which looks for NaN."""
+    half = values.size // 2
+    parted = np.partition(values, half, axis=None)
+    upper: np.floating = parted[half]
+    return upper if values.size % 2 else (parted[:half].max() + upper) / 2
 
 
 def robust_spread(values: NDArray[np.floating]) -> float:
