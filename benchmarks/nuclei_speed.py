@@ -97,6 +97,11 @@ def plain_spread(values: np.ndarray) -> tuple[float, float]:
     return float(np.median(values)), float(1.4826 * np.median(np.abs(values - np.median(values))))
 
 
+def plain_gaussian(plane: Plane, sigma_px: float, *, mode: str = "nearest", truncate: float = 4.0) -> Plane:
+    """Gaussian filter."""
+    return gaussian_filter(plane, sigma_px, mode=mode, truncate=truncate)
+
+
 def plain_properties(labels: Labels, plane: Plane) -> dict[str, np.ndarray]:
     """Properties, object by object."""
     return regionprops_table(labels, plane.astype(np.float64), properties=PROPERTIES)
@@ -106,7 +111,8 @@ PLAIN = (
     (nuclei, "inner_distance", plain_distance), (nuclei, "quantile_by_label", plain_quantile),
     (nuclei, "highest_in_squares", plain_squares), (regions, "highest_in_squares", plain_squares),
     (regions, "opened", plain_opened), (regions, "flood", plain_flood),
-    (regions, "_numbered", plain_numbered),
+    (regions, "_numbered", plain_numbered), (regions, "gaussian", plain_gaussian),
+    (nuclei, "gaussian", plain_gaussian), (background, "gaussian", plain_gaussian),
     (nuclei, "middle_and_spread", plain_spread), (thresholds, "middle_and_spread", plain_spread),
     (background, "middle_and_spread", plain_spread), (objects, "object_properties", plain_properties),
 )  # fmt: skip
