@@ -161,7 +161,7 @@ def main() -> None:
     faithful = [name for name in rivals if off[name] <= max(off[mine], 1e-5)]
     best = max(speed[name] for name in rivals)
     if off[mine] > 1e-5:
-        sys.exit(f"ours isn't the whole image's result: off by {off['ours']:g} of the range")
+        sys.exit(f"ours isn't the whole image's result: off by {off[mine]:g} of the range")
     by_round = [min(times[name][k] for name in rivals) / times[mine][k] for k in range(options.rounds)]
     data = f"noise, {options.side}² px; the thesis' network with batch norm, random weights; float32"
     where = f"{options.threads} thread(s), processor seconds, medians of {options.rounds} interleaved rounds"
@@ -176,7 +176,7 @@ def main() -> None:
         seed=SEED, issue=6,
         notes=f"{where}. Auto {taken}. Torch alone: {speed['ours, torch'] / best:.2f}×."
         f" Against the best of those as faithful ({', '.join(faithful)}):"
-        f" {speed['ours'] / max(speed[name] for name in faithful):.2f}×."
+        f" {speed[mine] / max(speed[name] for name in faithful):.2f}×."
         f" Largest difference from one plain pass, as a share of its range: {apart}."
         " The interval is that of rounds",
     )  # fmt: skip

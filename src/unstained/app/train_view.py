@@ -69,7 +69,7 @@ def _form(opened: Opened, plate: Plate) -> None:
     if not light:
         st.error("Every channel looks like a stain; there is no label-free one to learn from.")
         return
-    with st.form("train"):
+    with st.form("train", enter_to_submit=False):  # a training isn't begun by the way
         one, two, three = st.columns(3)
         channel = one.selectbox("Learn from (label-free)", light, key="train input")
         targets = two.multiselect(
