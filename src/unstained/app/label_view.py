@@ -142,30 +142,31 @@ def draw(labelled: Labelled) -> None:
     """Draw a labelled field: verdict, pictures, objects, files."""
     parts.verdict_box(labelled.verdict)
     stain, panels, outlined, contrasts = _look(labelled)
-    labels, table = _objects(labelled, stain)
+    key = f"pictures-{abs(hash((labelled.key, stain, tuple(panels))))}"
+    alt = f"{', '.join(PANELS[what] for what in panels)} of {labelled.title}"
+
+    def shown(outlined: bool) -> list[plots.Shown]:
+        urls = (cached.picture(labelled.key, what, stain, contrasts, outlined, labelled) for what in panels)
+        return [plots.Shown(PANELS[what], url) for what, url in zip(panels, urls, strict=True)]
+
+    place = st.empty()
+    if key not in st.session_state:  # objects take their time; the pictures needn't wait for them
+        bare = plots.linked(shown(outlined=False), labelled.shape)
+        place.plotly_chart(bare, key=f"{key}-bare", config=plots.PICTURE_CONFIG, alt=alt)
+    labels, table = cached.objects(labelled.key, stain, labelled)
     chosen = _chosen(table)
-    shown = [
-        plots.Shown(PANELS[what], cached.picture(labelled.key, what, stain, contrasts, outlined, labelled))
-        for what in panels
-    ]
     figure = plots.linked(
-        shown, labelled.shape,
+        shown(outlined), labelled.shape,
         objects=dots(table, labelled.pixel_size_um) if len(table) <= MOST_DOTS else None,
         chosen=() if chosen is None else plots.outline_of(labels, chosen),
     )  # fmt: skip
-    key = f"pictures-{abs(hash((labelled.key, stain, tuple(panels))))}"
-    event = st.plotly_chart(
-        figure, key=key, on_select="rerun", selection_mode="points", config=plots.PICTURE_CONFIG,
-        alt=f"{', '.join(PANELS[what] for what in panels)} of {labelled.title}",
-    )  # fmt: skip
+    event = place.plotly_chart(
+        figure, key=key, on_select="rerun", selection_mode="points", config=plots.PICTURE_CONFIG, alt=alt
+    )
     _take_click("figure", next(iter(plots.clicked(event)), None))
     _figures(labelled, stain, table)
     _table(labelled, stain, table, chosen)
     _downloads(labelled, stain, labels, table)
-
-
-def _objects(labelled: Labelled, stain: str) -> tuple[Labels, pd.DataFrame]:
-    return cached.objects(labelled.key, stain, labelled)
 
 
 def _look(labelled: Labelled) -> tuple[str, list[str], bool, tuple[Contrast, Contrast]]:

@@ -1,10 +1,11 @@
 """One field as the Label view shows it: from an image and a model, or from a predicted plate."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,32 @@ from unstained.prediction.labeller import Labeller, one_plane
 from unstained.prediction.plates import summarised
 from unstained.prediction.verdicts import Verdict, predict_judged
 from unstained.trust.kept import judge_of
+
+Read = TypeVar("Read")
+
+
+class WhenAsked(Mapping[str, Read]):
+    """Reads what has a name when it is first asked for: of several stains, most people look at one."""
+
+    def __init__(self, names: Iterable[str], read: Callable[[str], Read]) -> None:
+        self._names, self._read = tuple(names), read
+        self._found: dict[str, Read] = {}
+
+    def __getitem__(self, name: str) -> Read:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._found:
+            self._found[name] = self._read(name)
+        return self._found[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names  # without reading it
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass(frozen=True)
@@ -114,36 +141,32 @@ def labelled_field(opened: Opened, name: FieldName) -> Labelled:
     predicted, source = opened.predicted, opened.source
     assert predicted is not None
     known = {stain: known_stain(predicted, stain) for stain in predicted.channels}
-    label_free, real = None, {}
+    label_free: RawPlane | None = None
+    real: Mapping[str, RawPlane] = {}
     if source is not None and name in source.fields:
         channel = predicted.info.get("input")
         label_free = source.read(name, channel) if channel in source.channels else None
         real = _real_stains(source, name, known)
-    stored = {
-        stain: (predicted.read_labels(name, stain), predicted.read_table(name, stain))
-        for stain in predicted.labels_of(name)
-        if stain in predicted.channels
-    }
+    measured = [stain for stain in predicted.labels_of(name) if stain in predicted.channels]
     return Labelled(
         key=f"{predicted.path}:{name}:{predicted.field_info(name).get('fingerprints')}",
         title=f"{predicted.name}, {name}",
         model=str(predicted.info.get("model", {}).get("name", "")),
         label_free=label_free,
-        stains={stain: predicted.read(name, stain) for stain in predicted.channels},
+        stains=WhenAsked(predicted.channels, partial(predicted.read, name)),
         known=known,
         pixel_size_um=predicted.pixel_size_um,
         verdict=predicted.field_info(name).get("verdict"),
         real=real,
-        stored=stored,
+        stored=WhenAsked(
+            measured, lambda stain: (predicted.read_labels(name, stain), predicted.read_table(name, stain))
+        ),
     )
 
 
-def _real_stains(source: Plate, name: FieldName, known: Mapping[str, KnownStain]) -> dict[str, RawPlane]:
-    return {
-        stain: source.read(name, str(each.target))
-        for stain, each in known.items()
-        if each.target in source.channels
-    }
+def _real_stains(source: Plate, name: FieldName, known: Mapping[str, KnownStain]) -> Mapping[str, RawPlane]:
+    channels = {stain: each.target for stain, each in known.items() if each.target in source.channels}
+    return WhenAsked(channels, lambda stain: source.read(name, str(channels[stain])))
 
 
 def objects_of(labelled: Labelled, stain: str) -> tuple[Labels, pd.DataFrame]:
