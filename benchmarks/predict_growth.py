@@ -1,9 +1,10 @@
 """How time and memory of prediction grow with the field, and whether memory grows with the number of fields.
 
-Usage: OMP_NUM_THREADS=1 python benchmarks/predict_growth.py [--largest 8192] [--stitched 0] [--memory-gib 1]
+Usage: OMP_NUM_THREADS=1 python benchmarks/predict_growth.py [--largest 8192] [--stitched 0]
 Each size runs in a process of its own, which predicts noise (uint16) with the thesis' network and random
-weights, within the same memory for the network. Counted are seconds of the processor, after a first small
-field, and the most that the process ever held. `--stitched 20000` also predicts one field of that side.
+weights, small fields several times. Counted are seconds of the processor, after a first small field, and the
+most that the process ever held. The network has the memory that it usually has; `--stitched 20000` also
+predicts one field of that side, with 1 GiB for the network.
 Writes results/predict-growth.json and results/predict-memory.json.
 """
 
@@ -16,10 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from record import write_result
+from unstained.prediction.engine import CPU_MEMORY_GIB
 
 COMMAND = "python benchmarks/predict_growth.py"
 SMALLEST, FIELDS = 512, 6
 MOST_EXPONENT, MOST_GROWTH = 1.03, 1.05
+MOST_REPEATS, REPEATED_PX = 16, 4096**2
+STITCHED_GIB = 1.0
 
 RUN = """
 import json, resource, sys, time
@@ -45,7 +49,7 @@ print(json.dumps([seconds, peak]))
 """
 
 
-def measured(side: int, fields: int, memory_gib: float) -> tuple[float, float]:
+def measured(side: int, fields: int, memory_gib: float = CPU_MEMORY_GIB) -> tuple[float, float]:
     """Give seconds a field, and the process's peak, GiB."""
     code = RUN.format(folder=str(Path(__file__).parent))
     told = subprocess.run(
@@ -62,16 +66,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--largest", type=int, default=8192, help="side of the largest field, px")
     parser.add_argument("--stitched", type=int, default=0, help="side of one field more, px; 0 = none")
-    parser.add_argument("--memory-gib", type=float, default=1.0, help="what the network may use")
     options = parser.parse_args()
     sides = [SMALLEST]
     while sides[-1] * 2 <= options.largest:
         sides.append(sides[-1] * 2)
-    found = {side: measured(side, 1, options.memory_gib) for side in sides}
+    repeats = {side: int(np.clip(REPEATED_PX // side**2, 1, MOST_REPEATS)) for side in sides}
+    found = {side: measured(side, fields) for side, fields in repeats.items()}
     pixels = np.log([side**2 for side in sides])
     exponent = float(np.polyfit(pixels, np.log([found[side][0] for side in sides]), 1)[0])
-    one, many = (measured(1024, fields, options.memory_gib)[1] for fields in (1, FIELDS))
-    command = f"{COMMAND} --largest {options.largest} --memory-gib {options.memory_gib:g}"
+    one, many = (measured(1024, fields)[1] for fields in (1, FIELDS))
+    command = f"{COMMAND} --largest {options.largest} --stitched {options.stitched}"
     same = {
         "data": f"noise (uint16), {SMALLEST}² to {sides[-1]}² px; the thesis' network with batch norm",
         "command": f"OMP_NUM_THREADS=1 {command}", "seed": 0, "issue": 6,
@@ -81,17 +85,17 @@ def main() -> None:
         title=f"exponent by which the time of prediction grows with pixels, {SMALLEST}² to {sides[-1]}²",
         value=exponent, goal=MOST_EXPONENT, comparison="<=",
         against={f"{side}² px, µs/px": taken / side**2 * 1e6 for side, (taken, _) in found.items()},
-        notes=f"float32, 1 thread, processor seconds, {options.memory_gib:g} GiB for the network", **same,
+        notes=f"float32, 1 thread, processor seconds, {CPU_MEMORY_GIB:g} GiB for the network", **same,
     )  # fmt: skip
     peaks = {f"{side}² px, GiB": peak for side, (_, peak) in found.items()}
     if options.stitched:
-        peaks[f"{options.stitched}² px, GiB"] = measured(options.stitched, 1, options.memory_gib)[1]
+        peaks[f"{options.stitched}² px, GiB"] = measured(options.stitched, 1, STITCHED_GIB)[1]
     write_result(
         "predict-memory",
         title=f"peak memory of predicting {FIELDS} fields of 1024² px over that of one",
         value=many / one, goal=MOST_GROWTH, comparison="<=", against=peaks,
-        notes=f"whole process, libraries, {options.memory_gib:g} GiB for the network, the field (uint16)"
-        " and its stain (float32)", **same,
+        notes=f"whole process, libraries, {CPU_MEMORY_GIB:g} GiB for the network (stitched {STITCHED_GIB:g}),"
+        " the field (uint16) and its stain (float32)", **same,
     )  # fmt: skip
 
 
