@@ -18,8 +18,9 @@ from unstained.errors import BadInput, BadSettings, MissingChannel, OutputExists
 from unstained.measurement.evaluation import evaluate_plate
 from unstained.measurement.evaluation_files import read_evaluations, write_evaluations
 from unstained.measurement.evaluation_record import Evaluation
+from unstained.measurement.known import MEASURED
 from unstained.measurement.lineage import with_lineage
-from unstained.measurement.plates import MEASURED, Tables, measure_plate, measure_real, stored_tables
+from unstained.measurement.plates import Tables, measure_plate, measure_real, stored_tables
 from unstained.measurement.wells import write_tables
 from unstained.networks.bundle import Model, load_model_bundle, save_model
 from unstained.plates.foreign import is_ours
@@ -247,11 +248,12 @@ def with_trust(
     return Model(model.card, model.network, {**model.extras, **to_files(found)})
 
 
-def measure(
+def measure(  # noqa: PLR0913 (all but one have a default that is right for most)
     predicted: Plate,
     out: Path | None = None,
     *,
     xlsx: bool = False,
+    segmenter: str | None = None,
     further: Callable[[Path, Tables], None] | None = None,
     overwrite: bool = False,
     telling: Telling = SILENT,
@@ -260,13 +262,16 @@ def measure(
 
     Gives the tables `objects`, `fields` and `wells`, of several stains also `cells` and `cells_by_well`, and
     writes them to `out` where one is given; for that, a plate that is measured already isn't measured again,
-    unless `overwrite` says so. `further` writes into that folder what else is wanted of the tables.
+    unless `overwrite` or a `segmenter` (`measure_plate`) says so. `further` writes into that folder what else
+    is wanted of the tables.
     """
     if out is not None:
         refuse_output(out, overwrite)
-    tables = None if overwrite or out is None else stored_tables(predicted)
+    tables = None if overwrite or out is None or segmenter else stored_tables(predicted)
     if tables is None:
-        tables = measure_plate(predicted, overwrite=overwrite, progress=partial(telling.count, "measure"))
+        tables = measure_plate(
+            predicted, segmenter=segmenter, overwrite=overwrite, progress=partial(telling.count, "measure")
+        )
     if out is not None:
         inputs = {"predicted": plate_record(predicted, *predicted.channels)}
         with results_folder(out, "measure", predicted.info[MEASURED], inputs, overwrite=overwrite):

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unstained.errors import BadInput, MissingChannel, OutputExists
+from unstained.errors import BadInput, BadSettings, MissingChannel, OutputExists
 from unstained.measurement import pooling
-from unstained.measurement.known import known_stain
+from unstained.measurement.known import known_stain, other_segmenter
 from unstained.measurement.plates import measure_plate, measure_real, stored_tables
 from unstained.plates.plate import FieldName, Plate, create_plate
+from unstained.segmentation.others import OtherSettings
 
 RADIUS_PX = 8
 
@@ -140,3 +141,33 @@ def test_real_stains_that_are_not_there(make, tmp_path):
         writer.write_field(FieldName(well, 0), disks(1)[None].astype(np.float32))
         with pytest.raises(error):
             measure_real(writer.finish(), predicted)
+
+
+def test_nuclei_are_found_by_somebody_elses_function_and_the_plate_remembers_it(make, tmp_path):
+    counts = {"A01/0": {"nuclei": 6, "gfp": 3}, "A02/0": {"nuclei": 2, "gfp": 1}}
+    plate = make(counts, object_diameters_px=(16,), targets=("nuclei",))
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from scipy.ndimage import label\n"
+        "def halves(plane, pixel_size_um):\n"
+        "    plane[:, 20::40] = 0          # cuts every disk in two\n"
+        "    return label(plane > 600)[0]\n"
+    )
+    tables = measure_plate(plate, segmenter=f"{mine}:halves")
+    found = tables["fields"].pivot(index="well", columns="stain", values="count")
+    assert found["nuclei"].tolist() == [12, 4]
+    assert found["gfp"].tolist() == [3, 1]
+    assert tables["cells"].groupby("well").size().tolist() == [12, 4]
+    assert plate.info["measured"]["nuclei"] == {"method": "other", "function": f"{mine}:halves"}
+    assert other_segmenter(plate, "nuclei") == OtherSettings(function=f"{mine}:halves")
+    assert other_segmenter(plate, "gfp") is None
+    real = measure_real(plate, plate)["fields"]
+    assert real.loc[real["stain"] == "nuclei", "count"].tolist() == [12, 4]
+    with pytest.raises(BadSettings, match="segmenter"):
+        measure_plate(plate, segmenter="nowhere:f", overwrite=True)
+
+
+def test_a_segmenter_needs_nuclei(make):
+    plate = make({"A01/0": {"gfp": 3}, "A02/0": {"gfp": 1}}, object_diameters_px=(16,))
+    with pytest.raises(BadSettings, match="nuclei"):
+        measure_plate(plate, segmenter="skimage.measure:label")

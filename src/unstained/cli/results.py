@@ -137,6 +137,10 @@ def measure(
     ome_tiffs: Annotated[
         bool, typer.Option("--ome-tiffs", help="Write the stains as OME-TIFF, too, into DIR/images.")
     ] = False,
+    segmenter: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.py:FUNCTION", help="Find nuclei by this: plane, pixel size → labels."),
+    ] = None,
     overwrite: Overwrite = False,
     settings: SettingsFile = None,
     json: Json = False,
@@ -158,7 +162,7 @@ def measure(
             raise BadSettings("--out", "give the folder that files for other programs go into")
         plate = open_plate(place(predicted))
         tables = pipeline.measure(
-            plate, out, xlsx=xlsx, overwrite=overwrite, telling=told.telling(),
+            plate, out, xlsx=xlsx, segmenter=segmenter, overwrite=overwrite, telling=told.telling(),
             further=lambda folder, tables: write_forms(folder, plate, tables, forms),
         )  # fmt: skip
         counts = tables["objects"]["stain"].value_counts()

@@ -15,7 +15,7 @@ from unstained.errors import BadInput, MissingChannel
 from unstained.measurement.evaluation_record import Evaluation as Evaluation
 from unstained.measurement.evaluation_record import FieldScores
 from unstained.measurement.floors import LinearFilter, fit_linear_filter
-from unstained.measurement.known import KnownStain, known_stain
+from unstained.measurement.known import KnownStain, known_stain, other_segmenter
 from unstained.measurement.scoring import FieldPlanes, ScoredField, score_field
 from unstained.measurement.summary import Context, summarise
 from unstained.measurement.unseen import Choice, Selection, input_fingerprints, select_regions
@@ -158,7 +158,7 @@ def _sides(
     light = named if named in truth.channels else None
     if settings.objects is not None:
         return Sides(predicted, truth, stain, target, light, settings, known, settings.objects)
-    recipe = known.recipe(truth.pixel_size_um, predicted=False)
+    recipe = other_segmenter(predicted, stain) or known.recipe(truth.pixel_size_um, predicted=False)
     recipe = with_likely(recipe, diameter_um=settings.diameter_um)
     return Sides(predicted, truth, stain, target, light, settings, known, recipe)
 

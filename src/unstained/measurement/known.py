@@ -10,6 +10,7 @@ import pandas as pd
 from unstained.arrays import Labels, Plane, RawPlane
 from unstained.measurement.objects import measure_objects
 from unstained.segmentation.nuclei import NucleiSettings
+from unstained.segmentation.others import OtherSettings
 from unstained.segmentation.recipes import Recipe, segment, with_likely
 from unstained.segmentation.spots import SpotSettings
 from unstained.stains.catalogue import Stain, find_stain
@@ -23,6 +24,10 @@ LIKELY = 0.5
 
 FIRST_THRESHOLD = 0.4
 """Where cells share a threshold, it stands at this share of a faint cell's brightness."""
+
+
+MEASURED = "measured"
+"""Key of a plate's info: with which settings each stain was segmented; there when all fields are done."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,8 @@ class KnownStain:
         """
         if isinstance(recipe, SpotSettings):
             return self.likely_spots or recipe
+        if isinstance(recipe, OtherSettings):
+            return recipe
         return with_likely(recipe, least_contrast=max(recipe.least_contrast, LIKELY * (self.contrast or 0.0)))
 
     def diameter_um(self, pixel_size_um: float | None) -> float | None:
@@ -108,6 +115,12 @@ def described_stain(card: Mapping[str, Any], name: str) -> KnownStain:
         mask_level=_of_stain(card, "mask_levels", name),
         likely_spots=None if spots is None else SpotSettings.checked(spots, "model.json"),
     )
+
+
+def other_segmenter(predicted: "Plate", stain: str) -> OtherSettings | None:
+    """Give the function of somebody else that found a stain's objects in a plate; None where ours did."""
+    used = predicted.info.get(MEASURED, {}).get(stain, {})
+    return OtherSettings(function=used["function"]) if used.get("method") == "other" else None
 
 
 def model_card(predicted: "Plate", stain: str) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from unstained.measurement.plates import MEASURED
+from unstained.measurement.known import MEASURED
 from unstained.plates.plate import Plate
 
 LINEAGE = (

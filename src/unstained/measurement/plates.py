@@ -7,18 +7,17 @@ from itertools import compress
 import numpy as np
 import pandas as pd
 
-from unstained.errors import BadInput, MissingChannel, OutputExists
-from unstained.measurement.composites import cells_by_well
+from unstained.errors import BadInput, BadSettings, MissingChannel, OutputExists, listed
+from unstained.measurement.composites import NUCLEI, cells_by_well
 from unstained.measurement.fields import CELLS, kinds_of, measure_field
-from unstained.measurement.known import known_stain
+from unstained.measurement.known import MEASURED, known_stain, other_segmenter
 from unstained.measurement.pooling import pooled
 from unstained.measurement.wells import field_table, well_table, with_row_and_column
 from unstained.plates.plate import FieldName, Plate
 from unstained.prediction.plates import STRICT
 from unstained.prediction.verdicts import REFUSE, worse
-
-MEASURED = "measured"
-"""Key of a plate's info: with which settings each stain was segmented; there when all fields are done."""
+from unstained.segmentation.others import OtherSettings, find_function
+from unstained.segmentation.recipes import Recipe
 
 SECONDS_PER_PX = 3e-7
 """What measuring takes on a core, roughly, per pixel and stain."""
@@ -27,23 +26,31 @@ Tables = dict[str, pd.DataFrame]
 
 
 def measure_plate(
-    predicted: Plate, *, overwrite: bool = False, progress: Callable[[int, int], None] | None = None
+    predicted: Plate,
+    *,
+    segmenter: str | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Tables:
     """Label and measure the objects of every stain; gives the tables `objects`, `fields` and `wells`.
 
     With nuclei and another stain there are `cells` and `cells_by_well`, too: what each cell holds of every
-    stain. Labels and the tables of objects and cells are stored with each field. `progress` is called with
-    the number of fields that are done, and of all.
+    stain. Labels and the tables of objects and cells are stored with each field. `segmenter` names a function
+    that finds nuclei in place of the one built in (`segmentation.others`); the plate remembers it. `progress`
+    is called with the number of fields that are done, and of all.
 
     Raises
     ------
     OutputExists
         The plate is measured already.
+    BadSettings, BadInput
+        There is no such segmenter, or nothing for it to find; or it gave no labels.
     """
     if MEASURED in predicted.info and not overwrite:
         raise OutputExists(f"a measurement of {predicted.path}")
     known = {stain: known_stain(predicted, stain) for stain in predicted.channels}
-    settings = {stain: each.recipe(predicted.pixel_size_um, predicted=True) for stain, each in known.items()}
+    recipes = {stain: each.recipe(predicted.pixel_size_um, predicted=True) for stain, each in known.items()}
+    settings = _with_segmenter(recipes, segmenter)
     kinds = kinds_of(predicted.channels)
     found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in kinds}
     planes = (
@@ -87,6 +94,7 @@ def measure_real(
         raise BadInput(f"{truth.path} and {predicted.path} have no field in common")
     size_um = predicted.pixel_size_um
     recipes = {stain: each.recipe(size_um, predicted=False) for stain, each in known.items()}
+    recipes |= {stain: other for stain in recipes if (other := other_segmenter(predicted, stain))}
     found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in kinds_of(predicted.channels)}
     planes = (
         {
@@ -102,6 +110,16 @@ def measure_real(
         if progress is not None:
             progress(index, len(fields))
     return _tables(predicted, fields, found)
+
+
+def _with_segmenter(recipes: dict[str, Recipe], segmenter: str | None) -> dict[str, Recipe]:
+    """Have nuclei found by a function that somebody else wrote, where one is named."""
+    if segmenter is None:
+        return recipes
+    if NUCLEI not in recipes:
+        raise BadSettings("segmenter", f"it finds nuclei; the plate holds {listed(tuple(recipes))}")
+    find_function(segmenter)  # refuses before anything is done
+    return {**recipes, NUCLEI: OtherSettings(function=segmenter)}
 
 
 def _seconds(predicted: Plate) -> float:

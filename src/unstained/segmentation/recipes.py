@@ -1,4 +1,4 @@
-"""How the objects of a stain are found, as data: bodies (nuclei, cells), or spots (Golgi)."""
+"""How the objects of a stain are found, as data: bodies (nuclei, cells), spots (Golgi), or by others."""
 
 from collections.abc import Sequence
 from typing import Annotated, TypeAlias
@@ -8,14 +8,17 @@ from pydantic import Field
 
 from unstained.arrays import Labels, Plane, RawPlane
 from unstained.segmentation.nuclei import NucleiSettings, contrasts, estimate_diameter, segment_nuclei
+from unstained.segmentation.others import OtherSettings, segment_by_other
 from unstained.segmentation.spots import SpotSettings, segment_spots, spot_contrasts
 
-Recipe: TypeAlias = Annotated[NucleiSettings | SpotSettings, Field(discriminator="method")]
+Recipe: TypeAlias = Annotated[NucleiSettings | SpotSettings | OtherSettings, Field(discriminator="method")]
 
 
 def segment(plane: RawPlane, recipe: Recipe, *, pixel_size_um: float | None) -> Labels:
     """Label the objects of a plane (Y X): 0 is background, objects run 1..N."""
     flat = np.asarray(plane, dtype=np.float32)
+    if isinstance(recipe, OtherSettings):
+        return segment_by_other(flat, recipe, pixel_size_um=pixel_size_um)
     if isinstance(recipe, SpotSettings):
         return segment_spots(flat, pixel_size_um=pixel_size_um, settings=recipe)
     return segment_nuclei(flat, pixel_size_um=pixel_size_um, settings=recipe)
@@ -47,6 +50,8 @@ def with_likely(
     recipe: Recipe, *, diameter_um: float | None = None, least_contrast: float | None = None
 ) -> Recipe:
     """Give a recipe that looks for objects of a known size, and of a contrast that makes them likely."""
+    if isinstance(recipe, OtherSettings):  # which knows by itself
+        return recipe
     if isinstance(recipe, SpotSettings):  # its lengths are known beforehand
         return recipe.updated(least_contrast=least_contrast)
     return recipe.updated(diameter_um=diameter_um, least_contrast=least_contrast)
