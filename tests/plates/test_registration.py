@@ -5,6 +5,7 @@ import pytest
 import tifffile
 from scipy.ndimage import gaussian_filter, shift
 
+from unstained.plates import registration
 from unstained.plates.registration import ChannelShift, channel_shift
 
 
@@ -111,3 +112,16 @@ def test_moving_a_real_stain_moves_the_estimate_as_far(shared_data, label_free, 
     assert after.reliable
     assert max(abs(before.dy), abs(before.dx)) < 6
     assert (after.dy - before.dy, after.dx - before.dx) == pytest.approx((3, -4), abs=0.35)
+
+
+def test_the_same_planes_are_looked_at_once_and_others_anew(monkeypatch):
+    looked = []
+    monkeypatch.setattr(registration, "_structure", lambda plane, real=registration._structure:
+                        looked.append(1) or real(plane))  # fmt: skip
+    nuclei = cells(91)
+    light, stained = relief(nuclei, 1.0), stain(nuclei, (2.0, -3.0))
+    first, again = channel_shift(light, stained), channel_shift(light.copy(), stained.copy())
+    other = channel_shift(light, np.roll(stained, 4, axis=1))
+    assert first == again
+    assert len(looked) == 2
+    assert other.dx - first.dx == pytest.approx(4, abs=0.5)

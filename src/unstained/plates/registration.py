@@ -8,6 +8,7 @@ from scipy import fft
 from scipy.ndimage import gaussian_filter
 
 from unstained.arrays import Plane, RawPlane
+from unstained.plates.fields import fingerprint
 
 FEATURE_SCALES_PX = (1.0, 2.0, 4.0, 8.0)
 EDGE_SCALE_PX = 2.0
@@ -19,6 +20,10 @@ DISTINCT = 3.0
 TRUSTED_ERROR_PX = 1.0
 CERTAIN_ERRORS = 2.0
 SMALLEST_SIDE = 10  # in units of the largest shift
+MOST_KEPT = 4096
+
+_found: dict[tuple[str, str, int], "ChannelShift"] = {}
+"""What was asked before: studies train and score on the same fields again and again."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,16 @@ def channel_shift(label_free: RawPlane, stained: RawPlane, max_px: int = 12) -> 
     spatial frequency; the shift is where the multiple correlation R² is largest, refined by a parabola. This
     is generalised cross-correlation (Knapp & Carter 1976) with one input for every scale.
     """
+    planes = [np.asarray(plane, dtype=np.float32) for plane in (label_free, stained)]
+    asked = (fingerprint(planes[0]), fingerprint(planes[1]), max_px)
+    if asked not in _found:
+        if len(_found) >= MOST_KEPT:
+            _found.clear()
+        _found[asked] = _find_shift(planes[0], planes[1], max_px)
+    return _found[asked]
+
+
+def _find_shift(label_free: Plane, stained: Plane, max_px: int) -> ChannelShift:
     step = max(1, -(-max(label_free.shape) // MOST_PX))
     reach = -(-max_px // step)
     if min(label_free.shape) < SMALLEST_SIDE * reach * step or not (
