@@ -283,3 +283,12 @@ def test_fields_are_known_by_pixels_where_a_predicted_plate_tells_nothing(truth,
     selection = select_regions(truth, found, {"fingerprints": {"train": {"x": prints["A01/0"]}}}, "test")
     assert [str(region.field) for region in selection.scored] == ["A02/0", "B01/0", "B02/0"]
     assert [str(region.field) for region in selection.training] == ["A01/0"]
+
+
+def test_a_field_whose_image_is_not_known_is_left_out_of_a_test_and_said(truth, prints):
+    known: dict[FieldName, str | None] = {name: prints[str(name)] for name in truth.fields}
+    known[FieldName("B02", 0)] = None
+    for choice, number in (("test", 3), ("all", 4)):
+        selection = select_regions(truth, known, {}, choice)
+        assert len(selection.scored) == number
+        assert selection.notes[-1].startswith("left out: B02/0" if choice == "test" else "B02/0")

@@ -6,6 +6,7 @@ import pytest
 
 from unstained.errors import BadInput, BadSettings, MissingChannel, OutputExists
 from unstained.measurement import pooling
+from unstained.measurement.evaluation import evaluate_plate
 from unstained.measurement.known import known_stain, other_segmenter
 from unstained.measurement.plates import measure_plate, measure_real, stored_tables
 from unstained.plates.plate import FieldName, Plate, create_plate
@@ -163,6 +164,11 @@ def test_nuclei_are_found_by_somebody_elses_function_and_the_plate_remembers_it(
     assert other_segmenter(plate, "gfp") is None
     real = measure_real(plate, plate)["fields"]
     assert real.loc[real["stain"] == "nuclei", "count"].tolist() == [12, 4]
+    scored = evaluate_plate(plate, plate, stain="nuclei", target_channel="nuclei", fields="all")
+    assert (scored.objects.real, scored.objects.predicted, scored.objects.f1_iou50) == (16, 16, 1)
+    assert any("whether the model saw it" in note for note in scored.notes)
+    with pytest.raises(BadInput, match="can't be told; score them all the same with --fields all"):
+        evaluate_plate(plate, plate, stain="nuclei", target_channel="nuclei")
     with pytest.raises(BadSettings, match="segmenter"):
         measure_plate(plate, segmenter="nowhere:f", overwrite=True)
 

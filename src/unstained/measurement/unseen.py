@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -24,19 +24,18 @@ class Selection:
     notes: tuple[str, ...]
 
 
-def input_fingerprints(predicted: Plate, truth: Plate, channel: str | None) -> dict[FieldName, str]:
+def input_fingerprints(predicted: Plate, truth: Plate, channel: str | None) -> dict[FieldName, str | None]:
     """Give the fingerprint of the label-free plane of every field that both plates have.
 
     It is the predicted plate's own record of what it was predicted from, or else that of the truth plate's
-    channel; a field without either has none.
+    channel; None where neither tells.
     """
-    prints = {}
+    prints: dict[FieldName, str | None] = {}
     for name in common_fields(predicted, truth):
         known = predicted.field_info(name).get("input_fingerprints", {}).get(channel)
         if known is None and channel in truth.channels:
             known = fingerprint(truth.read(name, str(channel)))
-        if known is not None:
-            prints[name] = str(known)
+        prints[name] = known
     return prints
 
 
@@ -58,23 +57,24 @@ def common_fields(predicted: Plate, truth: Plate) -> tuple[FieldName, ...]:
 
 
 def select_regions(
-    truth: Plate, prints: Mapping[FieldName, str], card: Mapping[str, Any], choice: Choice
+    truth: Plate, prints: Mapping[FieldName, str | None], card: Mapping[str, Any], choice: Choice
 ) -> Selection:
     """Choose what to score: what the model never saw (`test`), or every field (`all`).
 
     Parameters
     ----------
     prints
-        Field → fingerprint of its label-free plane.
+        Field → fingerprint of its label-free plane; None where that isn't known.
     card
         What the predicted plate tells of its model: `fingerprints` (role → field → fingerprint) and `split`.
 
     Raises
     ------
     BadInput
-        The model saw every field, and only unseen ones were asked for.
+        The model saw every field, or that can't be told, and only unseen ones were asked for.
     """
-    roles = {name: _roles(print_, card) for name, print_ in prints.items()}
+    roles = {name: _roles(print_, card) for name, print_ in prints.items() if print_ is not None}
+    untold = tuple(name for name in prints if name not in roles)
     training = tuple(
         region
         for name, found in roles.items()
@@ -83,14 +83,20 @@ def select_regions(
     )
     if choice == "all":
         scored = tuple(whole_field(truth, name) for name in prints)
-        return Selection(scored, training, _notes_on_all(roles, card))
+        return Selection(scored, training, (*_notes_on_all(roles, card), *_notes_on_untold(untold)))
     scored = tuple(region for name, found in roles.items() for region in _unseen(truth, name, found, card))
+    if not roles:
+        raise BadInput(
+            f"neither plate tells which images were predicted, so whether the model saw those of {truth.path}"
+            " can't be told; score them all the same with --fields all"
+        )
     if not scored:
         raise BadInput(
             f"the model saw every field of {truth.path} in training, so none can test it; "
             "score them all the same with --fields all"
         )
-    return Selection(scored, training, _notes_on_test(roles, scored, card))
+    left_out = tuple(f"left out: {note}" for note in _notes_on_untold(untold))
+    return Selection(scored, training, (*_notes_on_test(roles, scored, card), *left_out))
 
 
 def _roles(print_: str, card: Mapping[str, Any]) -> dict[str, str]:
@@ -135,6 +141,13 @@ def _notes_on_all(roles: Mapping[FieldName, Mapping[str, str]], card: Mapping[st
     )
 
 
+def _notes_on_untold(untold: Sequence[FieldName]) -> tuple[str, ...]:
+    if not untold:
+        return ()
+    told = "which image was predicted isn't known, so neither is whether the model saw it"
+    return (f"{_named(untold)}: {told}",)
+
+
 def _notes_on_test(
     roles: Mapping[FieldName, Mapping[str, str]], scored: tuple[Region, ...], card: Mapping[str, Any]
 ) -> tuple[str, ...]:
@@ -150,6 +163,6 @@ def _notes_on_test(
     return tuple(notes)
 
 
-def _named(fields: list[FieldName]) -> str:
+def _named(fields: Sequence[FieldName]) -> str:
     more = f", … {len(fields) - MOST_NAMED} more" if len(fields) > MOST_NAMED else ""
     return ", ".join(str(name) for name in fields[:MOST_NAMED]) + more
