@@ -5,11 +5,13 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from unstained.segmentation.background import (
+    MOST_SAMPLED,
     blur,
     enlarge,
     estimate_background,
     gaussian,
     local_mean,
+    middle_and_spread,
     noise_spread,
     robust_spread,
     shrink,
@@ -79,6 +81,17 @@ def test_the_noise_is_told_from_the_structure(noise):
     structure = 1000 * np.sin(y / 20) * np.cos(x / 25)
     plane = structure + np.random.default_rng(0).normal(0, 1, structure.shape) * noise
     assert noise_spread(plane.astype(np.float32)) == pytest.approx(noise, rel=0.05, abs=0.2)
+
+
+def test_statistics_of_a_large_plane_are_those_of_all_its_pixels():
+    rng = np.random.default_rng(2)
+    rows = np.linspace(100, 300, 1500, dtype=np.float32)[:, None]
+    plane = (rows + rng.normal(0, 3, (1500, 1700))).astype(np.float32)
+    assert plane.size > 10 * MOST_SAMPLED
+    assert noise_spread(plane) == pytest.approx(3, rel=0.01)
+    middle, spread = middle_and_spread(plane)
+    assert middle == pytest.approx(np.median(plane), abs=1)
+    assert spread == pytest.approx(1.4826 * np.median(np.abs(plane - np.median(plane))), rel=0.01)
 
 
 def test_the_robust_spread_is_the_standard_deviation_whatever_lies_far_out():

@@ -193,6 +193,8 @@ def renumbered(labels: NDArray[np.integer]) -> Labels:
 def _numbered(labels: NDArray[np.integer], keep: NDArray[np.bool_] | np.bool_) -> Labels:
     present = (np.bincount(labels.ravel()) > 0) & keep
     present[0] = False
+    if present[1:].all():
+        return labels.astype(np.int32, copy=False)
     again: Labels = np.where(present, np.cumsum(present), 0).astype(np.int32)[labels]
     return again
 

@@ -7,14 +7,10 @@ from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
 from unstained.arrays import Mask, Plane
-from unstained.segmentation.background import local_mean, middle_and_spread
+from unstained.segmentation.background import MOST_SAMPLED, local_mean, middle_and_spread
 
 Values = NDArray[np.float32]
 """Pixels of a plane, in any arrangement."""
-
-MOST_SAMPLED = 250_000
-"""Pixels that a whole plane's statistics are taken from; more change nothing."""
-
 
 CLIPPINGS = 4
 """Rounds in which the background's spread settles."""
