@@ -26,7 +26,7 @@ from unstained.segmentation import background, nuclei, regions, thresholds
 from unstained.segmentation.nuclei import segment_nuclei
 
 SIDE_PX, NUCLEI, RADIUS_PX = 2048, 1000, 14
-ROUNDS = 3
+ROUNDS = 7
 SEED = 0
 PROPERTIES = ("label", "centroid", "area", "equivalent_diameter_area", "perimeter", "eccentricity",
               "solidity", "intensity_mean", "intensity_max")  # fmt: skip
@@ -102,6 +102,13 @@ def plain_gaussian(plane: Plane, sigma_px: float, *, mode: str = "nearest", trun
     return gaussian_filter(plane, sigma_px, mode=mode, truncate=truncate)
 
 
+def plain_shrink(plane: Plane, step: int) -> Plane:
+    """Means of blocks."""
+    padded = np.pad(plane, [(0, -size % step) for size in plane.shape], mode="edge")
+    rows, columns = (size // step for size in padded.shape)
+    return padded.reshape(rows, step, columns, step).mean(axis=(1, 3), dtype=np.float32)
+
+
 def plain_properties(labels: Labels, plane: Plane) -> dict[str, np.ndarray]:
     """Properties, object by object."""
     return regionprops_table(labels, plane.astype(np.float64), properties=PROPERTIES)
@@ -113,6 +120,7 @@ PLAIN = (
     (regions, "opened", plain_opened), (regions, "flood", plain_flood),
     (regions, "_numbered", plain_numbered), (regions, "gaussian", plain_gaussian),
     (nuclei, "gaussian", plain_gaussian), (background, "gaussian", plain_gaussian),
+    (nuclei, "shrink", plain_shrink), (background, "shrink", plain_shrink),
     (nuclei, "middle_and_spread", plain_spread), (thresholds, "middle_and_spread", plain_spread),
     (background, "middle_and_spread", plain_spread), (objects, "object_properties", plain_properties),
 )  # fmt: skip

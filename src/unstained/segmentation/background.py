@@ -27,12 +27,13 @@ BALL_ERROR = 0.005
 
 def shrink(plane: NDArray[np.floating], step: int) -> Plane:
     """Average blocks of `step` × `step` px of a plane (Y X); the edge fills cut blocks."""
+    plane = plane.astype(np.float32, copy=False)
     if step == 1:
-        return plane.astype(np.float32, copy=False)
-    padding = [(0, -size % step) for size in plane.shape]
-    padded = np.pad(plane, padding, mode="edge")
-    rows, columns = (size // step for size in padded.shape)
-    small: Plane = padded.reshape(rows, step, columns, step).mean(axis=(1, 3), dtype=np.float32)
+        return plane
+    if any(size % step for size in plane.shape):
+        plane = np.pad(plane, [(0, -size % step) for size in plane.shape], mode="edge")
+    tall = reduce(np.add, (plane[start::step] for start in range(step)))
+    small: Plane = reduce(np.add, (tall[:, start::step] for start in range(step))) / np.float32(step**2)
     return small
 
 

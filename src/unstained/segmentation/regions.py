@@ -94,11 +94,10 @@ def flood(height: Plane, seeds: Labels, inside: Mask) -> Labels:
     grown: Labels = np.where(shared, 0, highest)[parts]
     if shared.any():
         contested = shared[parts]
-        own = np.where(contested, seeds, 0)
-        within = _surrounded(own > 0)
-        own[within] = 0
-        grown += watershed(-height, own, mask=contested & ~within)
-        grown[within] = seeds[within]
+        within = _surrounded(contested & (seeds > 0))
+        rest = contested & ~within
+        grown += watershed(-height, np.where(rest, seeds, 0), mask=rest)
+        np.copyto(grown, seeds, where=within)
     return grown
 
 
