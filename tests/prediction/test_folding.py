@@ -1,12 +1,12 @@
-"""A folded network in bands is the network itself, whatever its options and wherever bands are cut."""
+"""A folded network in patches is the network itself, whatever its options and wherever it is cut."""
 
 import pytest
 import torch
 
 from unstained.networks.unet import UNet, UNetSettings
-from unstained.prediction import bands
-from unstained.prediction.bands import BandedUNet
+from unstained.prediction import patches
 from unstained.prediction.folding import FoldedUNet, fold
+from unstained.prediction.patches import Patch, PatchedUNet
 
 CPU = torch.device("cpu")
 
@@ -46,47 +46,51 @@ def off(found: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 @pytest.fixture
-def short_bands(monkeypatch):
-    """Cut all levels into bands of a few rows."""
-    monkeypatch.setattr(bands, "CPU_BAND_BYTES", 1)
+def small_patches(monkeypatch):
+    """Cut all levels into patches of a few rows and columns."""
+    monkeypatch.setattr(patches, "CPU_PATCH_BYTES", 1)
+    monkeypatch.setattr(patches, "CPU_WIDEST_PX", 12)
 
 
 @pytest.mark.parametrize("options", OPTIONS)
 @torch.inference_mode()
-def test_folded_is_unfolded_in_one_band(options):
+def test_folded_is_unfolded_in_one_patch(options):
     network = trained(**options)
     planes = planes_for(network)
-    stains, bottleneck = BandedUNet(fold(network), CPU)(planes)
+    stains, bottleneck = PatchedUNet(fold(network), CPU)(planes)
     assert off(stains, network(planes)) < 1e-5
     assert off(bottleneck, network.embed(planes)) < 1e-5
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.usefixtures("short_bands")
+@pytest.mark.usefixtures("small_patches")
 @torch.inference_mode()
-def test_folded_is_unfolded_in_many_bands(options):
+def test_folded_is_unfolded_in_many_patches(options):
     network = trained(**options)
     planes = planes_for(network)
-    stains, bottleneck = BandedUNet(fold(network), CPU)(planes)
+    stains, bottleneck = PatchedUNet(fold(network), CPU)(planes)
     assert off(stains, network(planes)) < 1e-5
     assert off(bottleneck, network.embed(planes)) < 1e-5
 
 
-@pytest.mark.usefixtures("short_bands")
+@pytest.mark.usefixtures("small_patches")
 @torch.inference_mode()
-def test_a_band_that_looks_one_row_too_short_shows(monkeypatch):
-    """The test above can fail: rows next to a cut are wrong where a block sees too little beyond it."""
+@pytest.mark.parametrize("side", [(2, 0), (3, 0)])
+def test_a_patch_that_looks_one_pixel_too_short_shows(monkeypatch, side):
+    """The test above can fail: pixels next to a cut are wrong where a block sees too little beyond it."""
     network = trained(batch_norm=True)
     planes = planes_for(network)
-    rows_of = bands._rows
+    taken_by = Patch.of
 
-    def blind(planes, start, stop):
-        taken = rows_of(planes, start, stop).clone()
-        taken[:, :, 0] = 0
+    def blind(patch, planes):
+        taken = taken_by(patch, planes)
+        if planes.shape[1] == network.settings.inputs and patch.top % 2 == 0:
+            taken = taken.clone()
+            taken.select(*side).zero_()
         return taken
 
-    monkeypatch.setattr(bands, "_rows", blind)
-    assert off(BandedUNet(fold(network), CPU)(planes)[0], network(planes)) > 1e-3
+    monkeypatch.setattr(Patch, "of", blind)
+    assert off(PatchedUNet(fold(network), CPU)(planes)[0], network(planes)) > 1e-3
 
 
 @torch.inference_mode()
@@ -97,13 +101,13 @@ def test_batch_norm_that_is_left_out_shows():
     plain = folded.down[0]._replace(first=unscaled)
     wrong: FoldedUNet = folded._replace(down=(plain, *folded.down[1:]))
     planes = planes_for(network)
-    assert off(BandedUNet(wrong, CPU)(planes)[0], network(planes)) > 1e-2
+    assert off(PatchedUNet(wrong, CPU)(planes)[0], network(planes)) > 1e-2
 
 
 def test_folding_leaves_the_network_as_it_is():
     network = trained(batch_norm=True)
     before = {name: values.clone() for name, values in network.state_dict().items()}
-    folded = BandedUNet(fold(network), CPU)
+    folded = PatchedUNet(fold(network), CPU)
     with torch.inference_mode():
         folded(planes_for(network))
     for weight in (folded.network.head.weight, folded.network.down[0].first.weight):
@@ -115,6 +119,6 @@ def test_folding_leaves_the_network_as_it_is():
 def test_coarser_features_come_back_as_float32_and_near():
     network = trained(batch_norm=True)
     planes = planes_for(network)
-    stains, bottleneck = BandedUNet(fold(network), CPU, torch.bfloat16)(planes)
+    stains, bottleneck = PatchedUNet(fold(network), CPU, torch.bfloat16)(planes)
     assert stains.dtype == bottleneck.dtype == torch.float32
     assert 1e-4 < off(stains, network(planes)) < 0.05

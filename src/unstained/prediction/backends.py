@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from unstained.errors import BadSettings, MissingExtra
 from unstained.networks.unet import UNet, UNetSettings
-from unstained.prediction.bands import BandedUNet
 from unstained.prediction.folding import fold
 from unstained.prediction.graphs import OnnxUNet, OpenvinoUNet, refuse_missing_library, whole_bytes_per_pixel
+from unstained.prediction.patches import PatchedUNet
 from unstained.settings import Settings
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -108,7 +108,7 @@ def make_backend(network: UNet, device: torch.device, running: Running) -> Backe
     """
     folded = fold(network)
     if running.backend == "torch":
-        return BandedUNet(folded, device, DTYPES[running.precision])
+        return PatchedUNet(folded, device, DTYPES[running.precision])
     if device.type != "cpu":
         raise BadSettings("backend", f"{running.backend} runs on the CPU here; on {device} there is torch")
     return OnnxUNet(folded) if running.backend == "onnx" else OpenvinoUNet(folded, running.precision)

@@ -36,7 +36,7 @@ from unstained.prediction.tiling import Tiling, predict_outputs, predict_windows
 OUTPUT_COPIES = 4
 """So many arrays of a window's stains are there at once: a mirror image's, their mean, spread and change."""
 
-CPU_MEMORY_GIB = 2.5
+CPU_MEMORY_GIB = 3.25
 """What a network may use at once where nothing else is said; on a GPU, half of what is free there."""
 
 

@@ -1,13 +1,14 @@
-"""One pass of a folded U-Net over a whole window, level by level in bands of rows that stay in the cache.
+"""One pass of a folded U-Net over a whole window, level by level in patches that stay in the cache.
 
 At full resolution a convolution is so cheap that a pass over the whole window waits for memory most of the
-time. A band of rows goes through a whole block at once instead; what a convolution needs of its neighbours
-is computed for both. The result is that of whole planes, and beside the input only the finished
+time. A patch goes through a whole block of the network at once instead; what a convolution needs of its
+neighbours is computed for both. The result is that of whole planes, and beside the input only the finished
 features of each level are ever kept.
 """
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,14 +16,17 @@ from torch.nn import functional
 
 from unstained.prediction.folding import Convolution, FoldedBlock, FoldedUNet
 
-CPU_BAND_BYTES, CUDA_BAND_BYTES = 2**22, 2**28
-"""Largest array of a band: on a CPU, what its caches hold; on a GPU, what keeps it busy."""
+CPU_PATCH_BYTES, CUDA_PATCH_BYTES = 2**22, 2**28
+"""Largest array of a patch: on a CPU, what its caches hold; on a GPU, what keeps it busy."""
+
+CPU_WIDEST_PX = 256
+"""A patch is no wider on a CPU: it would be so flat that much of it would be computed twice."""
 
 REACH = 2
-"""Rows that a block of two 3×3 convolutions looks beyond its band."""
+"""Pixels that a block of two 3×3 convolutions looks beyond its patch."""
 
 
-class BandedUNet:
+class PatchedUNet:
     """A folded network on a device, ready to run: the back end that is always there.
 
     Parameters
@@ -45,7 +49,9 @@ class BandedUNet:
         # On the way up to level 1, features of levels 0 and 1 are kept (1 + ½ of the width), those of level 2
         # are read (¼) and those of level 1 are written (½); the input is there twice where it is mirrored.
         self.bytes_per_pixel = 2.25 * dtype.itemsize * network.settings.width + 8.0 * network.settings.inputs
-        self.band_bytes = CPU_BAND_BYTES if device.type == "cpu" else CUDA_BAND_BYTES
+        on_cpu = device.type == "cpu"
+        self.patch_bytes = CPU_PATCH_BYTES if on_cpu else CUDA_PATCH_BYTES
+        self.widest_px = CPU_WIDEST_PX if on_cpu else None
 
     def __call__(self, planes: Tensor) -> tuple[Tensor, Tensor]:
         """Give stains (1 outputs Y X) and bottleneck (1 C Y/2^depth X/2^depth) of planes (1 inputs Y X)."""
@@ -62,12 +68,11 @@ class BandedUNet:
             level = self._empty(block.second, rows, columns)
             is_last = depth == self.network.settings.depth
             pooled = None if is_last else self._empty(block.second, rows // 2, columns // 2)
-            for start, stop in self._bands(level, level.shape[1]):
-                made = level[:, :, start:stop]
-                taken = _rows(inside, start - REACH, stop + REACH)
-                _through(taken, block, (start == 0, stop == rows), out=made)
+            for patch in self._patches(level, level.shape[1]):
+                made = patch.of(level)
+                _through(patch.grown(REACH).of(inside), block, patch, out=made)
                 if pooled is not None:
-                    _pool(made, out=pooled[:, :, start // 2 : stop // 2])
+                    _pool(made, out=patch.halved().of(pooled))
             levels.append(level)
             inside = inside if pooled is None else pooled
         return levels
@@ -85,26 +90,27 @@ class BandedUNet:
         head = self.network.head if level == 0 else None
         rows, columns = beside.shape[2:]
         out = self._empty(head or block.second, rows, columns, torch.float32 if level == 0 else self.dtype)
-        for start, stop in self._bands(out, 2 * beside.shape[1]):
-            edges = start == 0, stop == rows
-            around = _rows(below, start // 2 - 1, stop // 2 + 1)
+        for patch in self._patches(out, 2 * beside.shape[1]):
+            around = patch.halved().grown(REACH // 2).of(below)
             risen = functional.conv_transpose2d(around, rise.weight, rise.bias, stride=2)
-            _darken(risen, REACH, *edges)
-            joined = torch.cat([_rows(beside, start - REACH, stop + REACH), risen], dim=1)
-            made = out[:, :, start:stop]
+            patch.darken(risen, REACH)
+            joined = torch.cat([patch.grown(REACH).of(beside), risen], dim=1)
+            made = patch.of(out)
             if head is None:
-                _through(joined, block, edges, out=made)
+                _through(joined, block, patch, out=made)
             else:
-                made[:] = functional.conv2d(_through(joined, block, edges), *head)
+                made[:] = functional.conv2d(_through(joined, block, patch), *head)
         return out
 
-    def _bands(self, plane: Tensor, channels: int) -> Iterator[tuple[int, int]]:
-        """Cut rows into bands (start, stop), even but at the bottom, of about `band_bytes` each."""
+    def _patches(self, plane: Tensor, channels: int) -> Iterator["Patch"]:
+        """Cut planes (1 C Y X) into patches of even sides but at the ends, of about `patch_bytes` each."""
         rows, columns = plane.shape[2:]
-        most = self.band_bytes // (channels * columns * self.dtype.itemsize)
-        number = math.ceil(rows / max(most, 8))
-        height = 2 * math.ceil(rows / number / 2)
-        return ((start, min(start + height, rows)) for start in range(0, rows, height))
+        across = list(_cuts(columns, self.widest_px or columns))
+        widest = across[0][1]
+        highest = max(self.patch_bytes // (channels * widest * self.dtype.itemsize), 8)
+        for top, bottom in _cuts(rows, highest):
+            for left, right in across:
+                yield Patch(top, bottom, left, right, rows, columns)
 
     def _empty(self, of: Convolution, rows: int, columns: int, dtype: torch.dtype | None = None) -> Tensor:
         shape = (1, len(of.bias), rows, columns)
@@ -113,36 +119,60 @@ class BandedUNet:
         )
 
 
-def _through(
-    planes: Tensor, block: FoldedBlock, edges: tuple[bool, bool], out: Tensor | None = None
-) -> Tensor:
-    """Bring rows (1 C Y + 4 X) through a block: (1 filters Y X).
+class Patch(NamedTuple):
+    """A part of planes (1 C Y X) of `rows` × `columns` px; it may reach beyond them."""
 
-    `edges` tells whether they are the window's first and last; beyond these is 0, as padding is.
-    """
-    hidden = _elu(functional.conv2d(planes, *block.first, padding=(0, 1)))
-    _darken(hidden, 1, *edges)
-    made = functional.conv2d(hidden, *block.second, padding=(0, 1))
+    top: int
+    bottom: int
+    left: int
+    right: int
+    rows: int
+    columns: int
+
+    def grown(self, reach: int) -> "Patch":
+        """Give the patch with so many pixels more on each side."""
+        top, bottom, left, right = self[:4]
+        return self._replace(top=top - reach, bottom=bottom + reach, left=left - reach, right=right + reach)
+
+    def halved(self) -> "Patch":
+        """Give the same patch on the next coarser level."""
+        return Patch(*(side // 2 for side in self))
+
+    def of(self, planes: Tensor) -> Tensor:
+        """Take the patch of planes (1 C Y X), 0 beyond their edges."""
+        top, bottom, left, right = self[:4]
+        inside = planes[:, :, max(top, 0) : min(bottom, self.rows), max(left, 0) : min(right, self.columns)]
+        beyond = (-left, right - self.columns, -top, bottom - self.rows)
+        if max(beyond) <= 0:
+            return inside
+        return functional.pad(inside, [max(side, 0) for side in beyond])
+
+    def darken(self, planes: Tensor, reach: int) -> None:
+        """Set what lies beyond the edges to 0, as padding is; `planes` are `reach` px larger all round."""
+        if self.top == 0:
+            planes[:, :, :reach] = 0
+        if self.bottom == self.rows:
+            planes[:, :, -reach:] = 0
+        if self.left == 0:
+            planes[..., :reach] = 0
+        if self.right == self.columns:
+            planes[..., -reach:] = 0
+
+
+def _cuts(side: int, most: int) -> Iterator[tuple[int, int]]:
+    """Cut a side into parts (start, stop) of about `most` px, of even length but for the last."""
+    length = 2 * math.ceil(side / math.ceil(side / most) / 2)
+    return ((start, min(start + length, side)) for start in range(0, side, length))
+
+
+def _through(planes: Tensor, block: FoldedBlock, patch: Patch, out: Tensor | None = None) -> Tensor:
+    """Bring planes (1 C Y + 4 X + 4) of a patch (Y X) through a block: (1 filters Y X)."""
+    hidden = _elu(functional.conv2d(planes, *block.first))
+    patch.darken(hidden, 1)
+    made = functional.conv2d(hidden, *block.second)
     if block.skip is not None:
-        made += functional.conv2d(planes[:, :, REACH:-REACH], *block.skip)
+        made += functional.conv2d(planes[:, :, REACH:-REACH, REACH:-REACH], *block.skip)
     return _elu(made, out)
-
-
-def _rows(planes: Tensor, start: int, stop: int) -> Tensor:
-    """Take rows `start` to `stop` of planes (1 C Y X), 0 beyond their edges."""
-    rows = planes.shape[2]
-    inside = planes[:, :, max(start, 0) : min(stop, rows)]
-    if start >= 0 and stop <= rows:
-        return inside
-    return functional.pad(inside, (0, 0, max(-start, 0), max(stop - rows, 0)))
-
-
-def _darken(planes: Tensor, rows: int, is_top: bool, is_bottom: bool) -> None:
-    """Set rows that lie beyond the window to 0, as padding is."""
-    if is_top:
-        planes[:, :, :rows] = 0
-    if is_bottom:
-        planes[:, :, -rows:] = 0
 
 
 LOG2_E = math.log2(math.e)
