@@ -20,12 +20,12 @@ from unstained.networks.bundle import Model, load_model_bundle
 from unstained.plates.plate import Plate, fingerprint, open_plate
 from unstained.prediction.engine import Engine
 from unstained.prediction.plates import roles_of
-from unstained.trust.drift import Calibration
+from unstained.studies.drift_power import LENGTH, Draw
 from unstained.trust.features import Vector, field_features
 from unstained.trust.kept import trust_of
 from unstained.trust.verdict import Trust
 
-STREAMS, LENGTH = 400, 128
+STREAMS = 400
 CELLS = "percentile_95"
 """Feature that grows with the cells in a field."""
 
@@ -61,14 +61,15 @@ def watched(model: Model, trust: Trust, plate: Plate) -> Watched:
     )
 
 
-def rates(calibration: Calibration, fields: Watched, inside: NDArray[np.bool_]) -> tuple[float, float]:
+def rates(trust: Trust, fields: Watched, inside: NDArray[np.bool_]) -> tuple[float, float]:
     """Give alarms and harmful alarms over the nominal number, streams watched up to their first alarm."""
-    rng = np.random.default_rng(0)
-    by_well = [np.flatnonzero(inside & (fields.wells == well)) for well in np.unique(fields.wells[inside])]
+    assert trust.detector is not None
+    calibration, rng = trust.detector.calibration, np.random.default_rng(0)
+    by_well = (np.flatnonzero(inside & (fields.wells == well)) for well in np.unique(fields.wells[inside]))
+    draw = Draw(trust.reference, tuple(by_well))
     seen, alarms, harmful = 0, 0, 0
     for _ in range(STREAMS):
-        order = [index for _ in range(LENGTH) for index in rng.permutation(len(by_well))][:LENGTH]
-        rows = np.concatenate([by_well[index] for index in order])[:LENGTH]
+        rows = draw.stream(LENGTH, rng)
         found = calibration.replay(fields.unusual[rows])
         seen += int(found[0]) + 1 if len(found) else LENGTH
         if len(found):
@@ -92,7 +93,7 @@ def main() -> None:
     for name, shares in THIRDS.items():
         low, high = np.quantile(fields.cells, shares)
         inside = (fields.cells >= low) & (fields.cells <= high)
-        found[name] = rates(trust.detector.calibration, fields, inside)
+        found[name] = rates(trust, fields, inside)
         told = f"{found[name][0]:.2f} alarms over nominal, {found[name][1]:.2f} harmful"
         print(f"{name}: {told}; {fields.suffers[inside].sum()} of {inside.sum()} fields expected to suffer")
     worst = max(("few cells", "many cells"), key=lambda name: found[name][1])

@@ -70,11 +70,12 @@ def channel_shift(label_free: RawPlane, stained: RawPlane, max_px: int = 12) -> 
     """
     planes = [np.asarray(plane, dtype=np.float32) for plane in (label_free, stained)]
     asked = (fingerprint(planes[0]), fingerprint(planes[1]), max_px)
-    if asked not in _found:
+    found = _found.get(asked)
+    if found is None:
         if len(_found) >= MOST_KEPT:
             _found.clear()
-        _found[asked] = _find_shift(planes[0], planes[1], max_px)
-    return _found[asked]
+        found = _found[asked] = _find_shift(planes[0], planes[1], max_px)
+    return found
 
 
 def _find_shift(label_free: Plane, stained: Plane, max_px: int) -> ChannelShift:

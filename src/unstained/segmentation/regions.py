@@ -170,7 +170,10 @@ def largest_pieces(labels: Labels) -> Labels:
 
 
 def keep_labels(labels: Labels, keep: NDArray[np.bool_]) -> Labels:
-    """Keep the labels (Y X) whose entry in `keep` (label 0..N) is true, renumbered 1..n."""
+    """Keep the labels (Y X) whose entry in `keep` (label 0..N) is true, renumbered 1..n.
+
+    Where all stay, that is the very array.
+    """
     return _numbered(labels, keep)
 
 
