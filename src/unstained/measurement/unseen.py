@@ -83,7 +83,7 @@ def select_regions(
     )
     if choice == "all":
         scored = tuple(whole_field(truth, name) for name in prints)
-        return Selection(scored, training, (*_notes_on_all(roles, card), *_notes_on_untold(untold)))
+        return Selection(scored, training, (*_notes_on_all(roles, card, len(scored)), *_notes_on_untold(untold)))
     scored = tuple(region for name, found in roles.items() for region in _unseen(truth, name, found, card))
     if not roles:
         raise BadInput(
@@ -130,13 +130,15 @@ def _split_warnings(card: Mapping[str, Any]) -> list[str]:
     return [f"split: {warning}" for warning in card.get("split", {}).get("warnings", ())]
 
 
-def _notes_on_all(roles: Mapping[FieldName, Mapping[str, str]], card: Mapping[str, Any]) -> tuple[str, ...]:
+def _notes_on_all(
+    roles: Mapping[FieldName, Mapping[str, str]], card: Mapping[str, Any], scored: int
+) -> tuple[str, ...]:
     seen = [name for name, found in roles.items() if found.keys() & set(SEEN)]
     if not seen:
         return ()
     return (
         *_split_warnings(card),
-        f"not an honest test: the model saw {len(seen)} of the {len(roles)} scored fields in training or "
+        f"not an honest test: the model saw {len(seen)} of the {scored} scored fields in training or "
         f"validation ({_named(seen)}); --fields test scores the others",
     )
 
