@@ -83,7 +83,8 @@ def select_regions(
     )
     if choice == "all":
         scored = tuple(whole_field(truth, name) for name in prints)
-        return Selection(scored, training, (*_notes_on_all(roles, card, len(scored)), *_notes_on_untold(untold)))
+        notes = (*_notes_on_all(roles, card, len(scored)), *_notes_on_untold(untold))
+        return Selection(scored, training, notes)
     scored = tuple(region for name, found in roles.items() for region in _unseen(truth, name, found, card))
     if not roles:
         raise BadInput(
