@@ -46,7 +46,6 @@ class Variant:
     settings: TrainingSettings  # steps and seed are the workbench's
     fields: tuple[FieldName, ...] | None = None  # of the training ones; None = all
     start: "Variant | None" = None
-    steps: int | None = None  # in place of the workbench's
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ class Workbench:
         return Split(kept, (), split.test, split.level, split.warnings, split.validation_level)
 
     def _trained(self, variant: Variant, seed: int) -> Model:
-        settings = variant.settings.updated(steps=variant.steps or self.steps, seed=seed)
+        settings = variant.settings.updated(steps=self.steps, seed=seed)
         name, split = variant.stain.name, self.split_of(variant)
         subject = Subject(name, self.input, {name: self.targets[name]}, {name: variant.stain})
         start = None if variant.start is None else self.model(variant.start, seed)
@@ -211,7 +210,7 @@ class Workbench:
             "split": self.split_of(variant).to_json(),
             "stain": variant.stain.model_dump(mode="json"),
             "settings": _deciding(variant.settings),
-            "steps": variant.steps or self.steps,
+            "steps": self.steps,
             "seed": seed,
             "devices": self._devices,
             "start": None if variant.start is None else self._what_decides(variant.start, seed),
