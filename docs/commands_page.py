@@ -11,7 +11,8 @@ PAGE = Path(__file__).resolve().parent / "commands.md"
 HEAD = """# Commands
 
 Written by `make docs` from the commands themselves. Exit codes: 0 done, 1 something that you can put right,
-said in one line, 2 a mistyped command, 130 interrupted. With `--json` the last line of the output is one JSON object.
+said in one line, 2 a mistyped command, 130 interrupted. With `--json` the last line of the output is one JSON
+object.
 """
 
 
