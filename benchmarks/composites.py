@@ -66,7 +66,9 @@ def main() -> None:
     predicted = open_plate(chosen.out / "scored-shared-0.zarr")
     known = {stain: known_stain(predicted, stain) for stain in CHANNELS}
     sides = zip(*(both_sides(truth, predicted, known, name) for name in truth.fields), strict=True)
-    real, ours = (cells_by_well(pd.concat(tables, ignore_index=True), truth.wells) for tables in sides)
+    real, ours = (
+        cells_by_well(pd.concat(tables, ignore_index=True), truth.wells, CHANNELS) for tables in sides
+    )
     for measure, title in MEASURES.items():
         found = agreement(
             real[measure].to_numpy(float),

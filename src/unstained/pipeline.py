@@ -30,8 +30,8 @@ from unstained.plates.plate import Plate, open_plate
 from unstained.plates.splitting import Split, split_plate
 from unstained.prediction.calibration import with_likely_spots
 from unstained.prediction.labeller import Labeller
-from unstained.prediction.plates import PlateSettings, predict_plate
-from unstained.prediction.verdicts import VERDICTS, Verdict, advice, worse
+from unstained.prediction.plates import STRICT, PlateSettings, predict_plate
+from unstained.prediction.verdicts import REFUSE, VERDICTS, Verdict, advice, word_of, worse
 from unstained.provenance import (
     RUN,
     keep_if_same,
@@ -404,12 +404,12 @@ def _ranked_plate(predicted: Plate, stained: Plate | None, telling: Telling) -> 
 
 
 def _worst_verdicts(predicted: Plate) -> dict[str, str]:
-    """Give every well's worst verdict of its fields, where there are verdicts."""
+    """Give every well's worst verdict of the fields that its numbers come from, where there are verdicts."""
     found: dict[str, str] = {}
+    strict = bool(predicted.info.get(STRICT))  # refused fields lend it nothing
     for name in predicted.fields:
-        told = predicted.field_info(name).get("verdict")
-        verdict = told.get("verdict") if isinstance(told, dict) else told
-        if verdict in VERDICTS:
+        verdict = word_of(predicted.field_info(name).get("verdict"))
+        if verdict in VERDICTS and not (strict and verdict == REFUSE):
             found[name.well] = worse(found.get(name.well, VERDICTS[0]), verdict)
     return found
 

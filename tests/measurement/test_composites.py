@@ -82,7 +82,7 @@ def test_wells_hold_means_over_cells_and_shares_of_positive_ones():
             "gfp_positive": [True, False, True], "golgi_area_um2": [2.0, 4.0, 0.0],
         }
     )  # fmt: skip
-    table = cells_by_well(cells, ("A01", "A02", "B01")).set_index("well")
+    table = cells_by_well(cells, ("A01", "A02", "B01"), ("er", "gfp", "golgi")).set_index("well")
     assert list(table["cells"]) == [2, 1, 0]
     assert table.loc["A01", "gfp_positive"] == 0.5
     assert table.loc["A01", "er_total"] == 2.0

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter
 
 from unstained.errors import BadInput, MissingChannel
 from unstained.measurement.evaluation import Evaluation, EvaluationSettings, evaluate_plate
+from unstained.measurement.summary import known_together
 from unstained.measurement.unseen import input_fingerprints, select_regions
 from unstained.plates.plate import FieldName, Plate, create_plate, fingerprint
 from unstained.segmentation.nuclei import NucleiSettings
@@ -292,3 +294,62 @@ def test_a_field_whose_image_is_not_known_is_left_out_of_a_test_and_said(truth, 
         selection = select_regions(truth, known, {}, choice)
         assert len(selection.scored) == number
         assert selection.notes[-1].startswith("left out: B02/0" if choice == "test" else "B02/0")
+
+
+def test_what_each_model_saw_is_told_by_the_channel_that_it_looked_at(tmp_path):
+    rng = np.random.default_rng(5)
+    names = [FieldName("A01", field) for field in range(2)]
+    writer = create_plate(tmp_path / "t.zarr", name="t", channels=["BF", "DIC", "DNA"], pixel_size_um=0.5)
+    for seed, name in enumerate(names):
+        stained = drawn(6, seed)
+        light = [light_of(stained, seed + shift) for shift in (10, 20)]
+        writer.write_field(name, np.stack([*light, stained.astype(np.uint16)]))
+    two = writer.finish()
+    seen = {channel: fingerprint(two.read(names[0], channel)) for channel in ("BF", "DIC")}
+    cards = [
+        card_for({"train": {"A01/0": seen[channel]}}, name=channel.lower(), stains=[stain], input=channel)
+        for stain, channel in (("nuclei", "BF"), ("er", "DIC"))
+    ]
+    info = {"kind": "predicted", "input": "BF", "models": cards,
+            "request": {"inputs": {"bf": "BF", "dic": "DIC"}}}  # fmt: skip
+    stains = ["nuclei", "er"]
+    made = create_plate(tmp_path / "p.zarr", name="t", channels=stains, pixel_size_um=0.5, info=info)
+    for name in names:
+        prints = {channel: fingerprint(two.read(name, channel)) for channel in ("BF", "DIC")}
+        planes = rng.normal(100, 3, (2, SIDE, SIDE)).astype(np.float32)
+        made.write_field(name, planes, info={"input_fingerprints": prints})
+    predicted = made.finish()
+    for stain, channel in (("nuclei", "BF"), ("er", "DIC")):
+        found = evaluate_plate(predicted, two, stain=stain)
+        assert [row.field for row in found.fields] == [1], "training fields scored as test"
+        assert found.input == channel
+
+
+def test_a_truth_without_label_free_images_still_tells_seen_from_unseen_fields(truth, prints, tmp_path):
+    card = card_for({"train": {"A01/0": prints["A01/0"]}})
+    predicted = predict_by(truth, tmp_path / "p.zarr", card)
+    writer = create_plate(tmp_path / "t.zarr", name="drawn", channels=["DNA"], pixel_size_um=0.5)
+    for name in truth.fields:
+        writer.write_field(name, truth.read(name, "DNA")[None])
+    found = evaluate_plate(predicted, writer.finish(), stain="nuclei")
+    assert [row.well for row in found.fields] == ["A02", "B01", "B02"]
+    assert found.input is None
+
+
+def test_the_pixel_size_is_that_which_was_predicted_with(truth, tmp_path):
+    unsized = create_plate(tmp_path / "t.zarr", name="drawn", channels=["TL", "DNA"], pixel_size_um=None)
+    for name in truth.fields:
+        unsized.write_field(name, np.stack([truth.read(name, "TL"), truth.read(name, "DNA")]))
+    predicted = predict_by(truth, tmp_path / "p.zarr", card_for({}))
+    found = evaluate_plate(predicted, unsized.finish(), stain="nuclei")
+    assert found.object_diameter_px == pytest.approx(DIAMETER)
+    assert found.mean.pcc == pytest.approx(1)
+    assert not any("pixel size not known" in note for note in found.notes)
+
+
+def test_means_of_wells_are_of_the_same_fields_on_both_sides():
+    real = pd.DataFrame({"well": ["A01", "A01", "A02"], "intensity_mean": [10.0, 90.0, 40.0]})
+    predicted = pd.DataFrame({"well": ["A01", "A01", "A02"], "intensity_mean": [10.0, np.nan, 40.0]})
+    sides = known_together(real, predicted)
+    means = [side.groupby("well")["intensity_mean"].mean().tolist() for side in sides]
+    assert means == [[10, 40], [10, 40]]

@@ -9,7 +9,8 @@ from unstained.measurement import pooling
 from unstained.measurement.evaluation import evaluate_plate
 from unstained.measurement.known import known_stain, other_segmenter
 from unstained.measurement.plates import measure_plate, measure_real, stored_tables
-from unstained.plates.plate import FieldName, Plate, create_plate
+from unstained.plates.plate import FieldName, Plate, create_plate, open_plate
+from unstained.ranking.columns import columns_of
 from unstained.segmentation.others import OtherSettings
 
 RADIUS_PX = 8
@@ -171,6 +172,40 @@ def test_nuclei_are_found_by_somebody_elses_function_and_the_plate_remembers_it(
         evaluate_plate(plate, plate, stain="nuclei", target_channel="nuclei")
     with pytest.raises(BadSettings, match="segmenter"):
         measure_plate(plate, segmenter="nowhere:f", overwrite=True)
+
+
+def test_measuring_anew_that_was_stopped_leaves_nothing_that_counts_as_measured(make, monkeypatch):
+    plate = make({"A01/0": {"nuclei": 4}, "A02/0": {"nuclei": 2}}, object_diameters_px=(16,))
+    measure_plate(plate)
+
+    def stop(done: int, whole: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure_plate(plate, overwrite=True, progress=stop)
+    for each in (plate, open_plate(plate.path)):
+        assert stored_tables(each) is None
+        assert other_segmenter(each, "nuclei") is None
+    assert measure_plate(plate)["fields"]["count"].tolist() == [4, 2]
+
+
+def test_columns_of_a_plate_map_are_no_measurements(tmp_path):
+    conditions = pd.DataFrame(
+        {"well": ["A01", "A02"], "plate": ["P7", "P7"], "passage_count": ["p12", "p13"], "titre_mean": [1, 2]}
+    )
+    writer = create_plate(
+        tmp_path / "q.zarr", name="q", channels=["nuclei", "er"], pixel_size_um=0.5, conditions=conditions,
+        info={"models": [{"name": "m", "stains": ["nuclei", "er"], "object_diameters_px": (16, 16)}]},
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    for name in (FieldName("A01", 0), FieldName("A02", 0)):
+        writer.write_field(name, (disks(4) + rng.normal(100, 3, (2, 128, 160))).astype(np.float32))
+    tables = measure_plate(writer.finish())
+    assert tables["fields"]["plate"].unique().tolist() == ["q"]
+    assert tables["fields"]["titre_mean"].tolist() == [1, 2, 1, 2]
+    measured = {name for name in columns_of(tables).values if name.startswith("cells.")}
+    assert measured == {"cells.area_um2", "cells.nucleus_area_um2", "cells.er_total", "cells.er_mean",
+                        "cells.er_positive"}  # fmt: skip
 
 
 def test_a_segmenter_needs_nuclei(make):

@@ -38,6 +38,7 @@ def test_strictly_predicted_refused_fields_are_in_no_table_also_when_read_again(
             "A02": 1,
         }
         assert len(tables["objects"]) == 4
+        assert tables["wells"]["verdict"].tolist() == ["trust", "caution"]  # of what is in them
 
 
 def test_where_nobody_judged_there_is_no_column(tmp_path):

@@ -1,6 +1,6 @@
 """Stains together: cells around nuclei, and what each holds of every other stain (thesis, Figs. 19–23)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ REACH = 0.5
 
 POSITIVE = 0.5
 """A cell is positive in a stain if objects of that stain cover this share of its nucleus."""
+
+HELD = ("total", "mean", "positive", "count", "area_um2", "area_px")
+"""What a cell holds of a stain, of bodies or of spots; columns are `STAIN_…`."""
 
 SMOOTH_UM = 0.7
 """Blur of the body's stain before cells that touch are parted."""
@@ -108,21 +111,20 @@ def owners(objects: Labels, cells: Labels) -> np.ndarray:
     return owner
 
 
-def cells_by_well(cells: pd.DataFrame, wells: tuple[str, ...]) -> pd.DataFrame:
+def cells_by_well(cells: pd.DataFrame, wells: tuple[str, ...], stains: Iterable[str]) -> pd.DataFrame:
     """Average cells by well, also wells without any: `well`, `cells` (their number), then each column's mean.
 
     The mean of `NAME_positive` is the share of positive cells.
     """
-    averaged = measures_of(cells)
+    averaged = measures_of(cells, stains)
     grouped = cells.astype(dict.fromkeys(averaged, float)).groupby("well")
     table = grouped[averaged].mean().reindex(wells)
     table.insert(0, "cells", grouped.size().reindex(wells, fill_value=0))
     return table.rename_axis("well").reset_index()
 
 
-def measures_of(cells: pd.DataFrame) -> list[str]:
-    """Name the columns of a table of cells that hold what was measured."""
-    averaged = [name for name in cells.columns if name.startswith(("area_", "nucleus_"))]
-    averaged += [name for name in cells.columns if name.endswith(("_total", "_mean", "_count", "_positive"))]
-    averaged += [name for name in cells.columns if "_area_" in name and name not in averaged]
-    return averaged
+def measures_of(cells: pd.DataFrame, stains: Iterable[str]) -> list[str]:
+    """Name the columns of a table of cells that hold what was measured, none of a plate map's."""
+    areas = [f"{whose}area_{square}" for whose in ("", "nucleus_") for square in ("um2", "px")]
+    known = {*areas, *(f"{stain}_{measure}" for stain in stains for measure in HELD)}
+    return [name for name in cells.columns if name in known]

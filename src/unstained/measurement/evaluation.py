@@ -21,6 +21,7 @@ from unstained.measurement.summary import Context, summarise
 from unstained.measurement.unseen import Choice, Selection, input_fingerprints, select_regions
 from unstained.plates.plate import FieldName, Plate
 from unstained.plates.regions import Region
+from unstained.prediction.verdicts import word_of
 from unstained.segmentation.nuclei import NucleiSettings
 from unstained.segmentation.recipes import Recipe, segment, typical_diameter, with_likely
 from unstained.settings import Settings
@@ -63,6 +64,11 @@ class Sides:
     known: KnownStain
     recipe: Recipe
 
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Give the size that was predicted with, by which the plate's own tables are measured, too."""
+        return self.predicted.pixel_size_um
+
     def read(self, name: FieldName) -> FieldPlanes:
         """Read one field and segment both sides, of the predicted one what is likely there."""
         predicted, real = self.predicted.read(name, self.stain), self.truth.read(name, self.target)
@@ -71,7 +77,7 @@ class Sides:
                 f"field {name} is {predicted.shape} px in {self.predicted.path} and {real.shape} px in "
                 f"{self.truth.path}; compare plates of the same images"
             )
-        target = self.known.learnt(real, self.truth.pixel_size_um)
+        target = self.known.learnt(real, self.pixel_size_um)
         light = None if self.input is None else self.truth.read(name, self.input)
         if self.settings.annotated is not None:
             labels = self.truth.read_labels(name, self.settings.annotated)
@@ -88,7 +94,7 @@ class Sides:
 
     def segment(self, plane: RawPlane, recipe: Recipe) -> Labels:
         """Label the objects of a plane (Y X)."""
-        return segment(plane, recipe, pixel_size_um=self.truth.pixel_size_um)
+        return segment(plane, recipe, pixel_size_um=self.pixel_size_um)
 
 
 def evaluate_plate(
@@ -119,7 +125,8 @@ def evaluate_plate(
     """
     known = known_stain(predicted, stain)
     sides = _sides(predicted, truth, known, target_channel or _target(known), settings)
-    selection = select_regions(truth, input_fingerprints(predicted, truth, sides.input), known.card, fields)
+    prints = input_fingerprints(predicted, truth, _input_of(predicted, known))
+    selection = select_regions(truth, prints, known.card, fields)
     sides = _sized(sides, selection)
     filters, origin = _fit_filters(sides, selection)
     scored = [
@@ -132,10 +139,10 @@ def evaluate_plate(
         model=known.card.get("name"),
         choice=fields,
         reference="segmented" if settings.annotated is None else "annotated",
-        object_diameter_px=_in_px(getattr(sides.recipe, "diameter_um", None), truth.pixel_size_um),
+        object_diameter_px=_in_px(getattr(sides.recipe, "diameter_um", None), sides.pixel_size_um),
         notes=(*selection.notes, *_model_notes(known.card), *_target_notes(known), *origin),
     )
-    return summarise(scored, context, truth.pixel_size_um, np.random.default_rng(settings.seed))
+    return summarise(scored, context, sides.pixel_size_um, np.random.default_rng(settings.seed))
 
 
 def _target(known: KnownStain) -> str:
@@ -154,20 +161,26 @@ def _sides(
     for plate, channel in ((predicted, stain), (truth, target)):
         if channel not in plate.channels:
             raise MissingChannel(channel, str(plate.path), plate.channels)
-    named = predicted.info.get("input") or known.card.get("input")
+    named = _input_of(predicted, known)
     light = named if named in truth.channels else None
     if settings.objects is not None:
         return Sides(predicted, truth, stain, target, light, settings, known, settings.objects)
-    recipe = other_segmenter(predicted, stain) or known.recipe(truth.pixel_size_um, predicted=False)
+    recipe = other_segmenter(predicted, stain) or known.recipe(predicted.pixel_size_um, predicted=False)
     recipe = with_likely(recipe, diameter_um=settings.diameter_um)
     return Sides(predicted, truth, stain, target, light, settings, known, recipe)
+
+
+def _input_of(predicted: Plate, known: KnownStain) -> str | None:
+    """Name the channel that a stain was predicted from; models of one plate may look at different ones."""
+    each: Mapping[str, str] = predicted.info.get("request", {}).get("inputs", {})
+    return each.get(known.card.get("name", "")) or predicted.info.get("input") or known.card.get("input")
 
 
 def _sized(sides: Sides, selection: Selection) -> Sides:
     """Fix the objects' size once for both stains: as set, as the model says, or as the real stain shows."""
     if not isinstance(sides.recipe, NucleiSettings) or sides.recipe.diameter_um is not None:
         return sides
-    pixel = sides.truth.pixel_size_um
+    pixel = sides.pixel_size_um
     size_um = sides.known.diameter_um(pixel)
     if size_um is None:
         fields = sorted({region.field for region in selection.training or selection.scored})
@@ -205,12 +218,11 @@ def _score(sides: Sides, region: Region, fitted: LinearFilter | None) -> ScoredF
     scored = score_field(
         planes if whole else planes.within(region),
         region,
-        pixel_size_um=sides.truth.pixel_size_um,
+        pixel_size_um=sides.pixel_size_um,
         fitted=fitted,
         challenge=sides.settings.light_my_cells,
     )
-    verdict = sides.predicted.field_info(region.field).get("verdict")
-    shown = verdict.get("verdict") if isinstance(verdict, Mapping) else verdict
+    shown = word_of(sides.predicted.field_info(region.field).get("verdict"))
     scores: FieldScores = scored.scores.updated(verdict=shown, region=None if whole else str(region))
     log.info("scored %s: PCC %s", region, scores.pcc)
     return ScoredField(**{**vars(scored), "scores": scores})

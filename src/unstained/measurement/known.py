@@ -117,9 +117,14 @@ def described_stain(card: Mapping[str, Any], name: str) -> KnownStain:
     )
 
 
+def is_measured(predicted: "Plate") -> bool:
+    """Tell whether all fields of a plate were measured, in one and the same way."""
+    return predicted.info.get(MEASURED) is not None
+
+
 def other_segmenter(predicted: "Plate", stain: str) -> OtherSettings | None:
     """Give the function of somebody else that found a stain's objects in a plate; None where ours did."""
-    used = predicted.info.get(MEASURED, {}).get(stain, {})
+    used = (predicted.info.get(MEASURED) or {}).get(stain, {})
     return OtherSettings(function=used["function"]) if used.get("method") == "other" else None
 
 

@@ -10,12 +10,13 @@ import pandas as pd
 from unstained.errors import BadInput, BadSettings, MissingChannel, OutputExists, listed
 from unstained.measurement.composites import NUCLEI, cells_by_well
 from unstained.measurement.fields import CELLS, kinds_of, measure_field
-from unstained.measurement.known import MEASURED, known_stain, other_segmenter
+from unstained.measurement.known import MEASURED, is_measured, known_stain, other_segmenter
 from unstained.measurement.pooling import pooled
+from unstained.measurement.unseen import common_fields
 from unstained.measurement.wells import field_table, well_table, with_row_and_column
 from unstained.plates.plate import FieldName, Plate
 from unstained.prediction.plates import STRICT
-from unstained.prediction.verdicts import REFUSE, worse
+from unstained.prediction.verdicts import REFUSE, word_of, worse
 from unstained.segmentation.others import OtherSettings, find_function
 from unstained.segmentation.recipes import Recipe
 
@@ -46,12 +47,14 @@ def measure_plate(
     BadSettings, BadInput
         There is no such segmenter, or nothing for it to find; or it gave no labels.
     """
-    if MEASURED in predicted.info and not overwrite:
+    if is_measured(predicted) and not overwrite:
         raise OutputExists(f"a measurement of {predicted.path}")
     known = {stain: known_stain(predicted, stain) for stain in predicted.channels}
     recipes = {stain: each.recipe(predicted.pixel_size_um, predicted=True) for stain, each in known.items()}
     settings = _with_segmenter(recipes, segmenter)
     kinds = kinds_of(predicted.channels)
+    if is_measured(predicted):  # stopped halfway, fields of two measurements would be taken for one
+        predicted.update_info(**{MEASURED: None})
     found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in kinds}
     planes = (
         {stain: predicted.read(name, stain) for stain in predicted.channels} for name in predicted.fields
@@ -89,9 +92,7 @@ def measure_real(
     for each in known.values():
         if each.target not in truth.channels:
             raise MissingChannel(str(each.target), str(truth.path), truth.channels)
-    fields = tuple(name for name in predicted.fields if name in set(truth.fields))
-    if not fields:
-        raise BadInput(f"{truth.path} and {predicted.path} have no field in common")
+    fields = common_fields(predicted, truth)
     size_um = predicted.pixel_size_um
     recipes = {stain: each.recipe(size_um, predicted=False) for stain, each in known.items()}
     recipes |= {stain: other for stain in recipes if (other := other_segmenter(predicted, stain))}
@@ -130,7 +131,7 @@ def _seconds(predicted: Plate) -> float:
 
 def stored_tables(predicted: Plate) -> Tables | None:
     """Give the tables of a plate that is measured already; None where it isn't."""
-    if MEASURED not in predicted.info:
+    if not is_measured(predicted):
         return None
     kinds = [kind for kind in kinds_of(predicted.channels) if kind != CELLS or predicted.info.get(CELLS)]
     return _tables(
@@ -145,10 +146,11 @@ def _tables(predicted: Plate, names: Sequence[FieldName], found: dict[str, list[
 
     A plate that was predicted strictly lends no refused field to a table.
     """
-    verdicts = {name: _verdict(predicted, name) for name in names}
+    verdicts = {name: word_of(predicted.field_info(name).get("verdict")) for name in names}
     if predicted.info.get(STRICT):
-        names, found = _without_refused(predicted, verdicts, found)
-    further = {} if CELLS not in found else _cell_tables(predicted, names, found.pop(CELLS))
+        verdicts, found = _without_refused(predicted, verdicts, found)
+        names = tuple(verdicts)
+    further = {} if CELLS not in found else _cell_tables(predicted, names, found.pop(CELLS), tuple(found))
     blocks: dict[str, list[pd.DataFrame]] = {"objects": [], "fields": [], "wells": []}
     for stain, tables in found.items():
         objects = _with_places(names, tables)
@@ -162,22 +164,16 @@ def _tables(predicted: Plate, names: Sequence[FieldName], found: dict[str, list[
     return {level: pd.concat(tables, ignore_index=True) for level, tables in blocks.items()} | further
 
 
-def _verdict(predicted: Plate, name: FieldName) -> str | None:
-    """Give the word of a field's verdict, None where nobody judged."""
-    found = predicted.field_info(name).get("verdict")
-    return found.get("verdict") if isinstance(found, Mapping) else found
-
-
 def _without_refused(
     predicted: Plate, verdicts: Mapping[FieldName, str | None], found: dict[str, list[pd.DataFrame]]
-) -> tuple[tuple[FieldName, ...], dict[str, list[pd.DataFrame]]]:
-    names = tuple(name for name, verdict in verdicts.items() if verdict != REFUSE)
-    if not names:
+) -> tuple[dict[FieldName, str | None], dict[str, list[pd.DataFrame]]]:
+    judged = {name: verdict for name, verdict in verdicts.items() if verdict != REFUSE}
+    if not judged:
         raise BadInput(
             f"{predicted.path}: every field is refused; predicted without --strict they are measured"
         )
     kept = [verdict != REFUSE for verdict in verdicts.values()]
-    return names, {kind: list(compress(tables, kept)) for kind, tables in found.items()}
+    return judged, {kind: list(compress(tables, kept)) for kind, tables in found.items()}
 
 
 def _judged(table: pd.DataFrame, verdicts: Mapping[FieldName, str | None]) -> pd.DataFrame:
@@ -195,12 +191,14 @@ def _judged(table: pd.DataFrame, verdicts: Mapping[FieldName, str | None]) -> pd
     return table.assign(verdict=words)
 
 
-def _cell_tables(predicted: Plate, names: Sequence[FieldName], found: list[pd.DataFrame]) -> Tables:
+def _cell_tables(
+    predicted: Plate, names: Sequence[FieldName], found: list[pd.DataFrame], stains: Sequence[str]
+) -> Tables:
     cells = _with_places(names, found)
-    wells = with_row_and_column(cells_by_well(cells, tuple(dict.fromkeys(name.well for name in names))))
+    wells = cells_by_well(cells, tuple(dict.fromkeys(name.well for name in names)), stains)
     return {
         CELLS: _described(with_row_and_column(cells), predicted),
-        f"{CELLS}_by_well": _described(wells, predicted),
+        f"{CELLS}_by_well": _described(with_row_and_column(wells), predicted),
     }
 
 
@@ -214,6 +212,6 @@ def _with_places(names: Sequence[FieldName], found: list[pd.DataFrame]) -> pd.Da
 
 def _described(table: pd.DataFrame, predicted: Plate) -> pd.DataFrame:
     """Put plate and the plate map's columns beside each row."""
-    known = predicted.conditions
-    added = known[["well", *(name for name in known.columns if name not in table.columns)]]
-    return table.assign(plate=predicted.name).merge(added, on="well", how="left", validate="many_to_one")
+    known, named = predicted.conditions, table.assign(plate=predicted.name)
+    added = known[["well", *(name for name in known.columns if name not in named.columns)]]
+    return named.merge(added, on="well", how="left", validate="many_to_one")

@@ -49,7 +49,7 @@ def summarise(
     """Make the evaluation of scored fields; a figure that can't be computed is None, with a note."""
     real, predicted = field_tables(scored)
     measures = downstream(real, predicted, rng=rng)
-    wells = [side.groupby("well", as_index=False).mean() for side in (real, predicted)]
+    wells = [side.groupby("well", as_index=False).mean() for side in known_together(real, predicted)]
     challenge = [one.scores.light_my_cells for one in scored if one.scores.light_my_cells is not None]
     notes = (*context.notes, *missing_notes(scored, measures, pixel_size_um))
     return Evaluation(
@@ -88,6 +88,12 @@ def field_tables(scored: Sequence[ScoredField]) -> tuple[pd.DataFrame, pd.DataFr
         table = pd.DataFrame(rows, columns=["well", *MEASURES])
         sides.append(table.astype(dict.fromkeys(MEASURES, np.float64)))
     return sides[0], sides[1]
+
+
+def known_together(real: pd.DataFrame, predicted: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Blank what one side lacks in the other, too: else a well's means would be of different fields."""
+    known = real.notna() & predicted.notna()
+    return real.where(known), predicted.where(known)
 
 
 def mean_floors(scored: Sequence[ScoredField]) -> Floors:

@@ -1,6 +1,6 @@
 """Verdicts beside predictions: their order, who gives them, and what is said before anyone measured trust."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from unstained.arrays import Planes, RawPlane
@@ -47,6 +47,11 @@ def predict_judged(
         return labeller.engine.predict(plane, pixel_size_um), None
     prediction = labeller.engine.predict_with_embedding(plane, pixel_size_um)
     return prediction.stains, judge(labeller.card, plane, prediction)
+
+
+def word_of(told: Any) -> str | None:
+    """Give the word of a verdict as a plate keeps it; None where nobody judged."""
+    return told.get("verdict") if isinstance(told, Mapping) else told
 
 
 def worse(*verdicts: str) -> str:

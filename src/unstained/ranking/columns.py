@@ -96,7 +96,7 @@ def columns_of(tables: Mapping[str, pd.DataFrame], plate: str | None = None) -> 
                 values[f"{stain}.{name}"] = indexed[name].astype(float)
                 weights[f"{stain}.{name}"] = weight
     if CELLS in tables:
-        cells, names = tables[CELLS], measures_of(tables[CELLS])
+        cells, names = tables[CELLS], measures_of(tables[CELLS], fields["stain"].unique())
         grouped = cells.astype(dict.fromkeys(names, float)).groupby(keys)
         number = grouped.size().reindex(values.index, fill_value=0).astype(float)
         for name in names:

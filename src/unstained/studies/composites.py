@@ -1,6 +1,7 @@
 """Stains together, predicted and real: pictures, and what each cell holds (Figs. 19, 20, 23, 37–39)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -33,9 +34,10 @@ def composites(bench: Workbench) -> Answer:
     predicted = _predicted(bench)
     ours = measure_plate(predicted, overwrite=True)
     theirs = measure_real(bench.plate, predicted)
-    by_well = _compare(theirs[f"{CELLS}_by_well"], ours[f"{CELLS}_by_well"], "wells")
+    compare = partial(_compare, stains=bench.targets)
+    by_well = compare(theirs[f"{CELLS}_by_well"], ours[f"{CELLS}_by_well"], over="wells")
     cells = matched_cells(theirs[CELLS], ours[CELLS])
-    rows = [*by_well, *_compare(cells["real"], cells["predicted"], "cells")]
+    rows = [*by_well, *compare(cells["real"], cells["predicted"], over="cells")]
     share = len(cells["real"]) / max(len(theirs[CELLS]), 1)
     findings = [f"{share:.0%} of {len(theirs[CELLS])} real cells have a predicted one at their place."]
     findings += [f"{row['measure']}, by well: Pearson {row['pearson']:.3f}, bias {row['bias']:+.0%}"
@@ -57,10 +59,10 @@ def _predicted(bench: Workbench) -> Plate:
         return open_plate(path)
 
 
-def _compare(real: pd.DataFrame, ours: pd.DataFrame, over: str) -> list[Row]:
+def _compare(real: pd.DataFrame, ours: pd.DataFrame, *, over: str, stains: Iterable[str]) -> list[Row]:
     """Compare what each cell holds, row by row."""
     rows: list[Row] = []
-    for measure in measures_of(real):
+    for measure in measures_of(real, stains):
         x, y = (table[measure].to_numpy(dtype=float) for table in (real, ours))
         known = np.isfinite(x) & np.isfinite(y)
         wells = real["well"].to_numpy(dtype=object)[known].tolist()
