@@ -398,8 +398,9 @@ def _ranked_plate(predicted: Plate, stained: Plate | None, telling: Telling) -> 
     real = None
     if stained is not None:
         real = measure_real(stained, predicted, progress=partial(telling.count, "measure the real stains"))
+    places = {(name.well, name.field): predicted.place(name) for name in predicted.fields}
     return RankedPlate(
-        predicted.name, tables, predicted.conditions, _worst_verdicts(predicted), agreement, real
+        predicted.name, tables, predicted.conditions, _worst_verdicts(predicted), agreement, real, places
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from unstained.errors import BadInput, BadSettings
 from unstained.ranking.columns import columns_of, joined
+from unstained.ranking.corrections import corrected
 from unstained.ranking.estimates import RankedPlate, agreement_by_well
 from unstained.ranking.files import read_ranking, write_ranking
 from unstained.ranking.ranking import RankSettings, rank_plates
@@ -206,6 +207,38 @@ def test_confluence_is_taken_from_the_other_columns_not_from_the_number():
     assert any("nuclei.area_um2 doesn't vary" in note for note in ranking.notes)
 
 
+def test_wells_without_a_number_of_nuclei_stay_as_they_are_when_confluence_is_taken_away():
+    count = np.random.default_rng(0).uniform(50, 150, 24)
+    wells = pd.DataFrame({"plate": ["first"] * 24 + ["second"] * 24, "well": WELLS[:24] * 2})
+    values = np.concatenate([2 * count, 300 - count])[:, None]
+    full = np.concatenate([count, np.full(24, np.nan)])  # the second plate shows no nuclei
+    found, told = corrected(values, ["er.area_um2"], wells, full, ("confluence",))
+    assert np.ptp(found[:24]) == pytest.approx(0, abs=1e-9)
+    np.testing.assert_array_equal(found[24:], values[24:])
+    assert len(told) == 1
+
+
+def test_a_day_that_nobody_filled_in_is_no_day():
+    clones = {"clone": [f"C{index // 2}" for index in range(8)]}
+    empty = rank(plate(levels(*range(10, 18)), noise=0.1, conditions={**clones, "day": [None] * 8}))
+    without = rank(plate(levels(*range(10, 18)), noise=0.1, conditions=clones))
+    assert empty.clones["clone"].tolist() == without.clones["clone"].tolist() == ["C3", "C2", "C1", "C0"]
+
+
+def test_the_same_cells_at_other_times_are_no_further_sample():
+    base = plate(levels(*range(10, 18)), noise=3.0, fields=4)
+    again = {(well, field): f"{well}/{field // 2}" for well in base.conditions["well"] for field in range(4)}
+    one = {(well, field): well for well, field in again}
+    assert rank(base).wells["fields"].eq(4).all()
+    assert rank(replace(base, places=again)).wells["fields"].eq(2).all()
+    still = rank(replace(base, places=one))
+    assert still.wells["error"].isna().all()
+    assert sorted(still.wells["score"]) == sorted(rank(base).wells["score"])
+    drawn = columns_of(base.tables, places=again).resampled(np.random.default_rng(0)).reshape(-1, 2)
+    assert (drawn[:, 0] == drawn[:, 1]).all()
+    assert drawn.sum() == 8 * 4
+
+
 def test_clones_are_means_of_their_wells_with_the_spread_between_them():
     clones = [f"C{index // 3:02d}" for index in range(36)]
     rng = np.random.default_rng(0)
@@ -304,7 +337,7 @@ def test_agreement_is_found_well_by_well():
 def test_a_missing_column_and_too_few_wells_are_one_clear_line():
     with pytest.raises(BadSettings, match=r"cells.gfp_mean not measured on p; there are: nuclei.count"):
         rank(plate(levels(1, 2)), score=Score(title="t", terms={"cells.gfp_mean": {}}))
-    with pytest.raises(BadInput, match="fewer than two wells"):
+    with pytest.raises(BadInput, match="fewer than two wells can be ranked$"):
         rank(plate(levels(1)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -30,14 +31,14 @@ class Columns:
     the same, a mean weighs by its area, what a cell holds by the number of cells.
     """
 
-    places: pd.DataFrame  # `plate`, `well`, `field`, one row a field
+    places: pd.DataFrame  # `plate`, `well`, `field`, one row a field; `place`: the same cells at other times
     values: pd.DataFrame
     weights: pd.DataFrame
 
     @property
     def wells(self) -> pd.DataFrame:
-        """Give one row a well: `plate`, `well`, `fields` (their number)."""
-        counted = self.places.groupby(WELL, sort=False).size()
+        """Give one row a well: `plate`, `well`, `fields` (the number of places that they show)."""
+        counted = self.places.groupby(WELL, sort=False)["place"].nunique()
         return counted.rename("fields").reset_index()
 
     def of_wells(self, wells: pd.DataFrame) -> Columns:
@@ -59,17 +60,26 @@ class Columns:
         return found
 
     def resampled(self, rng: np.random.Generator) -> Vector:
-        """Draw each well's fields anew with replacement; gives how often each field was drawn."""
-        number = self._well_numbers
+        """Draw each well's fields anew with replacement; gives how often each field was drawn.
+
+        Fields of one place are drawn together: looked at again, the same cells are no further sample.
+        """
+        place = self._place_numbers
+        _, first = np.unique(place, return_index=True)
+        number = self._well_numbers[first]  # of each place
         sizes = np.bincount(number)
         order = np.argsort(number, kind="stable")
         starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         drawn = order[starts[number] + (rng.random(len(number)) * sizes[number]).astype(int)]
-        return np.bincount(drawn, minlength=len(number)).astype(np.float64)
+        return np.bincount(drawn, minlength=len(number)).astype(np.float64)[place]
 
     @cached_property
     def _well_numbers(self) -> NDArray[np.intp]:
         return np.asarray(self.places.groupby(WELL, sort=False).ngroup(), dtype=np.intp)
+
+    @cached_property
+    def _place_numbers(self) -> NDArray[np.intp]:
+        return np.asarray(self.places.groupby([*WELL, "place"], sort=False).ngroup(), dtype=np.intp)
 
     @cached_property
     def _membership(self) -> NDArray[np.float64]:
@@ -79,17 +89,22 @@ class Columns:
         return member
 
 
-def columns_of(tables: Mapping[str, pd.DataFrame], plate: str | None = None) -> Columns:
+def columns_of(
+    tables: Mapping[str, pd.DataFrame],
+    plate: str | None = None,
+    places: Mapping[tuple[str, int], str] = MappingProxyType({}),
+) -> Columns:
     """Take the tables of a measured plate as columns such as `nuclei.count` and `cells.er_total`.
 
-    `plate` is what the plate is called, in place of what its tables say.
+    `plate` is what the plate is called, in place of what its tables say; `places` says which place a field
+    (well, number) shows, where it isn't one of its own.
     """
     fields = tables["fields"]
-    places = fields[["plate", "well", "field"]].drop_duplicates(ignore_index=True)
     keys = ["plate", "well", "field"]
-    values, weights = places.set_index(keys), places.set_index(keys)
-    for stain, rows in fields.groupby("stain", sort=False):
-        indexed = rows.set_index(keys)
+    rows = fields[keys].drop_duplicates(ignore_index=True)
+    values, weights = rows.set_index(keys), rows.set_index(keys)
+    for stain, measured in fields.groupby("stain", sort=False):
+        indexed = measured.set_index(keys)
         area = next((indexed[name] for name in ("area_um2", "area_px") if name in indexed), indexed["count"])
         for measures, weight in ((PER_FIELD, 1.0), (PER_AREA, area), (PER_OBJECT, indexed["count"])):
             for name in (each for each in measures if each in indexed):
@@ -102,7 +117,9 @@ def columns_of(tables: Mapping[str, pd.DataFrame], plate: str | None = None) -> 
         for name in names:
             values[f"{CELLS}.{name}"] = grouped[name].mean().reindex(values.index)
             weights[f"{CELLS}.{name}"] = number
-    named = places if plate is None else places.assign(plate=plate)
+    at = zip(rows["well"], rows["field"], strict=True)
+    named = rows.assign(place=[places.get((well, field), str(field)) for well, field in at])
+    named = named if plate is None else named.assign(plate=plate)
     return Columns(named, values.reset_index(drop=True), weights.fillna(0).reset_index(drop=True))
 
 

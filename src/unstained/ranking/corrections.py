@@ -55,7 +55,7 @@ def corrected(
             if name == CONFLUENCE or known.sum() < 2 * FEWEST or np.ptp(full[known]) == 0:
                 continue
             slope = float(theilslopes(values[known, index], full[known])[0])
-            values[:, index] -= slope * (full - np.median(full[known]))
+            values[known, index] -= slope * (full[known] - np.median(full[known]))
             low, high = np.quantile(full[known], (0.1, 0.9))
             told.append(Correction("confluence", name, slope * float(high - low)))
     return values, tuple(told)

@@ -35,6 +35,7 @@ class RankedPlate:
     verdicts: Mapping[str, str] = field(default_factory=dict)  # well → its worst
     agreement: Mapping[str, float] = field(default_factory=dict)  # column → Pearson with the real stain
     real: Mapping[str, pd.DataFrame] | None = None  # tables of the wells that have a real stain
+    places: Mapping[tuple[str, int], str] = field(default_factory=dict)  # (well, field) → the place it shows
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _scale_of(
     for index, name in enumerate(names):
         for group in groups:
             middle, _ = robust_scale(values[reference & group, index])
-            if not np.isfinite(middle):
+            if not np.isfinite(middle) and not reference.all():
                 notes.append(f"the controls have no {name}: the middle of all wells is 0")
                 middle, _ = robust_scale(values[group, index])
             centre[group, index] = middle
@@ -219,7 +220,7 @@ def _with_real(
     raw: _Raw, plates: Sequence[RankedPlate], wells: pd.DataFrame, score: Score, rng: np.random.Generator
 ) -> _Raw:
     """Take real stains where there are any, and lead predicted columns to real ones by a line."""
-    tables = [columns_of(each.real, each.name) for each in plates if each.real is not None]
+    tables = [columns_of(each.real, each.name, each.places) for each in plates if each.real is not None]
     if not tables:
         return raw
     real = joined(tables).of_wells(wells)

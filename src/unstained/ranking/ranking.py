@@ -104,7 +104,7 @@ def rank_plates(plates: Sequence[RankedPlate], settings: RankSettings) -> Rankin
     """
     rng = np.random.default_rng(settings.seed)
     score, plates = settings.score, _with_own_names(plates)
-    parts = [columns_of(each.tables, each.name) for each in plates]
+    parts = [columns_of(each.tables, each.name, each.places) for each in plates]
     for plate, part in zip(plates, parts, strict=True):
         if missing := score.missing(part.values.columns):
             raise BadSettings(f"score {score.title}", f"{listed(missing)} not measured on {plate.name};"
@@ -114,7 +114,8 @@ def rank_plates(plates: Sequence[RankedPlate], settings: RankSettings) -> Rankin
     left_out = every_well["verdict"].isin(settings.leave_out)
     wells = every_well[~left_out].reset_index(drop=True)
     if len(wells) < 2:
-        raise BadInput("fewer than two wells can be ranked: the others were left out by their verdict")
+        why = ": the others were left out by their verdict" if left_out.any() else ""
+        raise BadInput(f"fewer than two wells can be ranked{why}")
     columns = everything.of_wells(wells)
     found = estimate(plates, columns, wells, score, settings.correct, rng)
     table, notes = _scored(wells, found, score), list(found.notes)
@@ -155,7 +156,9 @@ def _rank_clones(wells: pd.DataFrame, settings: RankSettings, rng: np.random.Gen
     if CLONE not in wells or wells[CLONE].isna().all():
         return _Clones()
     known, notes = wells[wells[CLONE].notna()], []
-    if DAY in wells and known[DAY].notna().any():
+    if DAY in known and known[DAY].isna().all():
+        known = known.drop(columns=DAY)
+    elif DAY in known:
         known = known[known[DAY].notna()]
     if missing := len(wells) - len(known):
         notes.append(f"wells without a clone or a day stand among the wells alone: {missing}")
