@@ -337,7 +337,7 @@ def test_agreement_is_found_well_by_well():
 def test_a_missing_column_and_too_few_wells_are_one_clear_line():
     with pytest.raises(BadSettings, match=r"cells.gfp_mean not measured on p; there are: nuclei.count"):
         rank(plate(levels(1, 2)), score=Score(title="t", terms={"cells.gfp_mean": {}}))
-    with pytest.raises(BadInput, match="fewer than two wells can be ranked$"):
+    with pytest.raises(BadInput, match=r"fewer than two wells can be ranked$"):
         rank(plate(levels(1)))
 
 

@@ -14,6 +14,7 @@ from unstained.stains.catalogue import STAINS
 from unstained.studies import embedding_tables
 from unstained.studies.catalogue import STUDIES
 from unstained.studies.embedding_clusters import find_clusters
+from unstained.studies.embedding_tables import conditions_of
 from unstained.studies.embeddings import EmbeddingSettings, answer, hold, study_embeddings
 from unstained.studies.workbench import Workbench
 from unstained.training.autoencoding import AutoencodingSettings
@@ -132,3 +133,13 @@ def test_a_well_can_not_be_chosen_on_and_scored(bench):
 
 def test_the_study_has_its_name():
     assert STUDIES["embeddings"].run.__name__ == "embeddings"
+
+
+def test_conditions_that_some_wells_lack_are_no_classes(held, bench):
+    plate = open_plate(bench.plate.path)
+    known = plate.conditions
+    told = ["a", "b"] * (len(known) // 2)
+    plate.__dict__["conditions"] = known.assign(whole=told, partly=[None, *told[1:]])
+    found = conditions_of(plate, held.crops, held.chosen)
+    assert "whole" in found
+    assert "partly" not in found

@@ -1,6 +1,7 @@
 """Studies on a tiny twin: each trains once, is kept, and gives tables that say what they should."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -169,6 +170,31 @@ def test_a_plate_without_phenotypes_or_a_stain_says_so(bench, tmp_path):
         STUDIES["drift-power"].run(replace(bare, base=TINY, steps=1, devices=CPU))
     with pytest.raises(BadInput, match="no study 'yield'"):
         pipeline.study("yield", bare, tmp_path / "out")
+
+
+def test_one_test_well_has_no_table_over_wells_and_harm_refuses_it(bench):
+    one = replace(bench, test=("A08",))
+    rows = STUDIES["downstream"].run(one).tables["table-4"]
+    assert {row["over"] for row in rows} == {"fields"}
+    given = replace(one.split, validation=())
+    with pytest.raises(BadInput, match="one well; harm needs two"):
+        STUDIES["harm"].run(replace(bench, given=given))
+
+
+def test_correlations_that_few_fields_dont_have_stay_empty(bench):
+    rows = STUDIES["background"].run(replace(bench, targets={"golgi": "GOLGI"})).tables["golgi"]
+    assert [row["number_reference"] for row in rows] == [None] * len(rows)  # two test fields
+
+
+def test_a_plate_of_another_program_has_no_fingerprints_and_is_studied_all_the_same(bench, tmp_path):
+    copied = shutil.copytree(bench.plate.path, tmp_path / "other.zarr")
+    for field in copied.glob("*/*/*/zarr.json"):
+        described = json.loads(field.read_text())
+        if described["attributes"].get("unstained", {}).pop("fingerprints", None):
+            field.write_text(json.dumps(described))
+    other = open_plate(copied)
+    assert "fingerprints" not in other.field_info(other.fields[0])
+    assert replace(bench, plate=other).content == bench.content
 
 
 @pytest.mark.slow

@@ -18,6 +18,12 @@ def test_a_copy_of_any_gain_and_offset_keeps_all_detail():
     np.testing.assert_allclose(found.predicted, found.real, rtol=1e-9)
 
 
+@pytest.mark.parametrize("side", [48, 64])
+def test_small_planes_that_leave_bands_empty_lose_nothing_by_that(side):
+    plane = noise(side)
+    assert sharpness_of([(plane, plane)]).finest_px == 2
+
+
 @pytest.mark.parametrize("sigma", [1.0, 2.0])
 def test_a_gaussian_blur_halves_the_amplitude_where_its_transform_does(sigma):
     plane = gaussian_filter(noise(512), 0.3)  # mean 0; the blur's spread is undone below

@@ -1,5 +1,7 @@
 """Studies of trust on made-up features, where what is right is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,26 @@ def test_benign_rows_count_alarms_beside_the_nominal_number(fields, small):
     rows = benign_rows(fields, calibrated)
     assert [row["fields"] for row in rows] == ["few cells", "many cells"]
     assert all(row["alarms_over_nominal"] >= 0 for row in rows)
+
+
+def test_more_fields_than_are_held_out_are_not_claimed_to_be_tested(fields, small):
+    few = Fields(fields.wells[:60], {key: each[:60] for key, each in fields.features.items()})
+    for row in offline_rows(few):  # 10 of its 30 wells are held out: 20 fields
+        assert row["missed_of_20"] is not None
+        assert row["missed_of_40"] is None
+
+
+def test_a_draw_without_a_benign_well_is_passed_over(fields, small):
+    calibrated = drift_power._calibrations(fields)[drift_power.SCAN, 32]
+    clean = fields.clean.copy()
+    index = drift_power.IMAGE_NAMES.index("percentile_95")
+    clean[:, index] = np.repeat(np.arange(WELLS, dtype=float), FIELDS_EACH)  # set by the well alone
+    draws = [(replace(draw, others=draw.others[:1]), found) for draw, found in calibrated]
+    alone = Fields(fields.wells, {**fields.features, ("clean", 0): clean})
+    rows = benign_rows(alone, draws)
+    assert all(row["alarms_over_nominal"] is None or row["alarms_over_nominal"] >= 0 for row in rows)
+    empty = [(replace(draw, others=()), found) for draw, found in calibrated]
+    assert [row["alarms_over_nominal"] for row in benign_rows(alone, empty)] == [None, None]
 
 
 @pytest.mark.parametrize(

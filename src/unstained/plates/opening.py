@@ -86,6 +86,11 @@ class Plate:
         """Name the place a field shows; fields of equal place show the same cells at other times."""
         return str(self.stored(field).info.get("place", field))
 
+    def fingerprint(self, field: FieldName, channel: str) -> str:
+        """Give the fingerprint of one channel's pixels: as recorded, else that of what is there."""
+        recorded = self.stored(field).info.get("fingerprints", {}).get(channel)
+        return str(recorded or fingerprint(self.read(field, channel)))
+
     def field_info(self, field: FieldName) -> dict[str, Any]:
         """Give a field's commit record."""
         return dict(self.stored(field).info)

@@ -185,7 +185,7 @@ class _Job:
         record = (storage.attributes(storage.join(out, field_path(field))) or {}).get(storage.OURS, {})
         then = record.get("input_fingerprints")
         return then is not None and all(  # where nothing was predicted, nothing is read
-            then.get(channel) == self.fingerprint(field, channel) for channel in self.inputs.values()
+            then.get(channel) == self.plate.fingerprint(field, channel) for channel in self.inputs.values()
         )
 
     def settle(self, field: FieldName) -> None:
@@ -211,10 +211,6 @@ class _Job:
         """Give the same job with copies of its networks, which warn no second time."""
         copies = {each.on(each.device, quiet=True): channel for each, channel in self.inputs.items()}
         return replace(self, inputs=copies)
-
-    def fingerprint(self, field: FieldName, channel: str) -> str:
-        recorded = self.plate.field_info(field).get("fingerprints", {}).get(channel)
-        return str(recorded or fingerprint(self.plate.read(field, channel)))
 
     def predict(self, field: FieldName, judge: Judge | None) -> tuple[Planes, dict[str, Any]]:
         """Predict one field: (stain Y X), and what is recorded of it."""

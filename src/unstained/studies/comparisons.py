@@ -11,7 +11,7 @@ from unstained.segmentation.recipes import segment
 from unstained.stains.catalogue import Stain
 from unstained.stains.targets import Target, make_target, target_steps
 from unstained.studies.figures import curves, dots, pictures
-from unstained.studies.study import SHORT, Answer, Row, mean_rows
+from unstained.studies.study import SHORT, Answer, Row, mean_of, mean_rows
 from unstained.studies.workbench import Variant, Workbench
 from unstained.training.recipes import DEFAULT_LOSS
 
@@ -42,7 +42,8 @@ def downstream(bench: Workbench) -> Answer:
     rows: list[Row] = []
     for stain in bench.targets:
         evaluations = [bench.score(bench.variant("default", stain), seed).evaluation for seed in bench.seeds]
-        for level in ("downstream", "downstream_wells"):
+        levels = ("downstream", "downstream_wells")
+        for level in (each for each in levels if getattr(evaluations[0], each)):  # one well has no second
             for measure in MEASURES:
                 found = [getattr(each, level)[measure] for each in evaluations]
                 row = {"stain": stain, "measure": SHORT[measure], **_agreement(found)}
@@ -102,8 +103,8 @@ def _with_reference(
                 scored = bench.score(variant, seed).evaluation.fields
                 pairs = [(real[each.well, each.field], _values(each, measure)[1]) for each in scored]
                 known = np.array([pair for pair in pairs if None not in pair], dtype=np.float64)
-                found.append(pearson(*known.reshape(-1, 2).T) or 0.0)
-            row[f"{SHORT[measure]}_reference"] = round(float(np.mean(found)), 4)
+                found.append(pearson(*known.reshape(-1, 2).T))
+            row[f"{SHORT[measure]}_reference"] = mean_of(found)
 
 
 def gfp(bench: Workbench) -> Answer:

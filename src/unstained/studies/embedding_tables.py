@@ -32,12 +32,16 @@ CONFLUENCE = ("sparse", "middling", "dense")
 
 
 def conditions_of(plate: Plate, crops: Crops, chosen: Mask) -> dict[str, Classes]:
-    """Give each crop's (N) third of confluence, and its well's conditions that have two to six values."""
-    known, wells = plate.conditions.set_index("well"), crops.table["well"]
+    """Give each crop's (N) third of confluence, and its well's conditions that have two to six values.
+
+    A condition that isn't known of every well is left out.
+    """
+    wells = crops.table["well"]
+    known = plate.conditions.set_index("well").reindex(wells.unique()).dropna(axis="columns")
     found = {
         str(name): np.asarray(known[name].reindex(wells).astype(str), dtype=str)
         for name in known
-        if 1 < known[name].reindex(wells.unique()).nunique() <= MOST_CLASSES
+        if 1 < known[name].nunique() <= MOST_CLASSES
     }
     confluence = crops.table["confluence"].to_numpy()
     thirds = np.quantile(confluence[chosen & crops.clean], (1 / 3, 2 / 3))

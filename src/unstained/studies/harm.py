@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from unstained.errors import BadInput
 from unstained.prediction.engine import Engine
 from unstained.studies.figures import COLOURS
 from unstained.studies.study import Answer, Row
@@ -32,8 +33,10 @@ def harm(bench: Workbench) -> Answer:
 
     The forest that guesses has never seen the field's well, nor, in the table `left-out`, its corruption.
     """
-    model = bench.model(bench.variant("default", STAIN), bench.seeds[0])
     regions = (*bench.split.validation, *bench.split.test)
+    if len({region.field.well for region in regions}) < 2:
+        raise BadInput(f"{bench.plate.path}: validation and test lie in one well; harm needs two (--test)")
+    model = bench.model(bench.variant("default", STAIN), bench.seeds[0])
     trial = Bench.of(Engine(model, quiet=True), bench.plate, regions)
     rng = np.random.default_rng(0)
     changes = all_changes()

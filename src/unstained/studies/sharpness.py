@@ -41,7 +41,7 @@ def sharpness_of(pairs: Iterable[tuple[RawPlane, RawPlane]]) -> Sharpness:
     ours, theirs = (np.mean([power[side] for power in powers], axis=0) for side in (0, 1))
     share = np.sqrt(ours / np.maximum(theirs, np.finfo(float).tiny))
     middle = (np.arange(BINS) + 0.5) * 0.5 / BINS
-    lost = np.flatnonzero(share[1:] < KEPT) + 1
+    lost = np.flatnonzero((share[1:] < KEPT) & (theirs[1:] > 0)) + 1  # small planes leave bands empty
     finest = float(1 / middle[lost[0]]) if len(lost) else FINEST_PX
     return Sharpness(
         frequency=tuple(map(float, middle)),

@@ -119,20 +119,21 @@ def mean_row(label: str, scored: Sequence[Scored]) -> Row:
     """Give what tables show of one variant: PCC with its spread over seeds, downstream figures, sharpness."""
     evaluations = [each.evaluation for each in scored]
     pcc = [each.mean.pcc or 0.0 for each in evaluations]  # a constant prediction has none: it failed
-    row: Row = {"variant": label, "pcc": _mean(pcc), "pcc_spread": _spread(pcc)}
+    row: Row = {"variant": label, "pcc": mean_of(pcc), "pcc_spread": _spread(pcc)}
     if failed := sum(each.mean.pcc is None for each in evaluations):
         row["failed"] = failed
     if any(each.mean.pcc_target is not None for each in evaluations):
-        row["pcc_target"] = _mean([each.mean.pcc_target for each in evaluations])
-    row["ssim"] = _mean([each.mean.ssim for each in evaluations])
+        row["pcc_target"] = mean_of([each.mean.pcc_target for each in evaluations])
+    row["ssim"] = mean_of([each.mean.ssim for each in evaluations])
     for measure in MEASURES:
-        row[SHORT[measure]] = _mean([each.downstream[measure].pearson for each in evaluations])
-    row["bias_number"] = _mean([each.downstream["count"].bias for each in evaluations])
-    row["finest_px"] = _mean([each.sharpness.finest_px for each in scored])
+        row[SHORT[measure]] = mean_of([each.downstream[measure].pearson for each in evaluations])
+    row["bias_number"] = mean_of([each.downstream["count"].bias for each in evaluations])
+    row["finest_px"] = mean_of([each.sharpness.finest_px for each in scored])
     return row
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """Average what is known, to four digits; None where nothing is."""
     known = [value for value in values if value is not None]
     return round(float(np.mean(known)), 4) if known else None
 

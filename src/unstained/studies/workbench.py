@@ -230,7 +230,7 @@ class Workbench:
         if plate.path not in self._known:
             channels = sorted({self.input, *self.targets.values()} & set(plate.channels))
             prints = [
-                [str(name), *(plate.field_info(name)["fingerprints"][channel] for channel in channels)]
+                [str(name), *(plate.fingerprint(name, channel) for channel in channels)]
                 for name in plate.fields
             ]
             self._known[plate.path] = _hash([plate.pixel_size_um, channels, prints])
@@ -247,7 +247,7 @@ def score_model(
 ) -> Scored:
     """Predict some fields of a plate and hold them against its real stain; nothing else is kept."""
     with tempfile.TemporaryDirectory(prefix="unstained-study-") as scratch:
-        chosen = PlateSettings(fields=tuple(map(str, fields)), input_channel=_input_of(plate, model))
+        chosen = PlateSettings(fields=tuple(map(str, fields)))
         predicted = predict_plate(plate, Labeller(model), Path(scratch) / "predicted.zarr", chosen)
         settings = EvaluationSettings(diameter_um=diameter_um)
         evaluation = evaluate_plate(
@@ -265,11 +265,6 @@ def some_of(fields: Sequence[FieldName], number: int, seed: int) -> tuple[FieldN
     """Draw so many fields; with the same seed a larger number holds those of a smaller one."""
     order = np.random.default_rng(seed).permutation(len(fields))
     return tuple(sorted(fields[index] for index in order[:number]))
-
-
-def _input_of(plate: Plate, model: Model) -> str | None:
-    """Name the channel to read where a plate calls it otherwise than the model does."""
-    return None if model.card.input in plate.channels else plate.channels[0]
 
 
 def _deciding(settings: TrainingSettings) -> dict[str, Any]:
