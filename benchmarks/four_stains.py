@@ -141,7 +141,7 @@ def confluence(out: Path) -> dict[str, float]:
 
 
 def values_of(evaluation: dict[str, Any], measure: str) -> np.ndarray:
-    """Give (field, 2) real and predicted values of a measure, and drop fields without."""
+    """Give (field, 2) real and predicted values of a measure; NaN where either lacks it."""
     rows = [
         (row["count_true"], row["count_predicted"]) if measure == "count" else row["measured"][measure]
         for row in evaluation["fields"]
@@ -245,7 +245,7 @@ def write_comparisons(out: Path, seeds: range) -> None:
 
 
 def target_pcc(out: Path, name: str, seed: int) -> float:
-    """Correlate what a plain training predicts with the target, both freed of haze in the same way."""
+    """Correlate what a plain training predicts (as it is or freed of haze, the nearer one) with the target."""
     predicted, truth = open_plate(out / f"scored-{name}-{seed}.zarr"), plate_of(out, "test")
     recipe, size_um = STAINS["golgi"].target, truth.pixel_size_um
     found = []

@@ -8,6 +8,7 @@ Writes results/hela-rpe1-*.json. A01/2 is to be scored once, when the recipe is 
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def write_figures(found: dict[str, dict[str, Any]], minutes: float, seed: int) -
     )
     same = {"data": "hela-rpe1 A01/2, trained on A01/0 and A01/1", "command": command, "seed": seed}
     floors = {name: value["pcc"] for name, value in ours["floor"].items() if value.get("pcc") is not None}
-    budget = f"{minutes:g} minutes on 2 cores"
+    budget = f"{minutes:g} minutes on {os.cpu_count()} cores"
     write_result(
         "hela-rpe1-default-pcc",
         title=f"PCC on the held-out field, default recipe, {budget}",

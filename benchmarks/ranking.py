@@ -291,8 +291,8 @@ def main() -> None:
         write_result(
             f"ranking-coverage-{side}",
             title=f"share of true ranks within their 90 % intervals, ranking from {side} stains",
-            value=tried.covered, goal=0.87, comparison=">=", against={"promised": 0.90},
-            notes=f"goal .90 ± .03; {chosen.plates} plates of 48 clones; true: the score of the clones'"
+            value=tried.covered, goal=[0.87, 0.93], comparison="in", against={"promised": 0.90},
+            notes=f"{chosen.plates} plates of 48 clones; true: the score of the clones'"
             " traits without any chance", **same,
         )  # fmt: skip
     lost: dict[str, list[bool]] = {"real": [], "predicted": [], "titre of that day": []}

@@ -390,6 +390,8 @@ def test_a_manifest_without_its_columns_is_refused(two_wells: Path, tmp_path: Pa
         "lacks field, channel; it has: path, well",
     )
     refused(manifest_of(two_wells), tmp_path, "no rows")
+    short = manifest_of(two_wells, "A1,0,BF", head="well,field,channel,path")
+    refused(short, tmp_path, "line 2: no path")
     refused(two_wells, tmp_path, r"no manifest at .*other\.csv", manifest=two_wells / "other.csv")
 
 

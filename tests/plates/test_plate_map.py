@@ -95,6 +95,8 @@ def test_a_single_unnamed_sheet_is_the_clones(tmp_path: Path) -> None:
         ("well,clone\nA1,x\nA01,y\n", "names well A01 twice"),
         ("well,clone\n7,x\n", "'7' is no well"),
         ("", "is empty"),
+        ("Well,well\nA1,x\n", "two columns 'well'"),
+        ("well,clone,clone\nA1,x,y\n", "two columns 'clone'"),
     ],
 )
 def test_a_bad_plate_map_is_refused_in_one_line(tmp_path: Path, text: str, reason: str) -> None:
@@ -105,6 +107,8 @@ def test_a_bad_plate_map_is_refused_in_one_line(tmp_path: Path, text: str, reaso
 
 def test_a_plate_map_that_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.xlsx").write_bytes(b"PK but no workbook")
-    for name in ("broken.xlsx", "absent.csv"):
+    pd.DataFrame({"well": ["A1"], "clone": ["K1"]}).to_excel(tmp_path / "cut.xlsx", index=False)
+    (tmp_path / "cut.xlsx").write_bytes((tmp_path / "cut.xlsx").read_bytes()[:-200])
+    for name in ("broken.xlsx", "cut.xlsx", "absent.csv"):
         with pytest.raises(BadInput, match=name):
             read_plate_map(tmp_path / name)

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -29,7 +30,7 @@ def read_plate_map(path: Path) -> pd.DataFrame:
         raise BadInput(f"no plate map at {path}")
     try:
         sheets = _read_workbook(path) if path.suffix.lower() in (".xlsx", ".xlsm") else {"": _read_csv(path)}
-    except (OSError, ValueError, KeyError, csv.Error) as error:
+    except (OSError, ValueError, KeyError, csv.Error, zipfile.BadZipFile) as error:
         raise BadInput(
             f"can't read the plate map {path}: {one_line(error)}; it must be csv or xlsx"
         ) from error
@@ -80,8 +81,11 @@ def _trimmed(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _conditions(path: Path, sheet: str, cells: pd.DataFrame) -> pd.DataFrame:
     head, side = [str(cell) for cell in cells.iloc[0]], [str(cell) for cell in cells.iloc[1:, 0]]
-    if "well" in [name.lower() for name in head]:
-        table = _from_list(head, cells.iloc[1:])
+    names = ["well" if name.lower() == "well" else name for name in head]
+    if "well" in names:
+        if again := [name for name in names if name and names.count(name) > 1]:
+            raise BadInput(f"the plate map {path} has two columns {again[0]!r}")
+        table = _from_list(names, cells.iloc[1:])
     elif (
         head[1:]
         and side
@@ -108,8 +112,7 @@ def _conditions(path: Path, sheet: str, cells: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _from_list(head: list[str], rows: pd.DataFrame) -> pd.DataFrame:
-    names = ["well" if name.lower() == "well" else name for name in head]
+def _from_list(names: list[str], rows: pd.DataFrame) -> pd.DataFrame:
     table = rows.set_axis(names, axis=1)
     return table.loc[table["well"] != "", [name for name in names if name]].reset_index(drop=True)
 

@@ -68,6 +68,8 @@ def from_manifest(path: Path) -> list[PlaneSource]:
         raise BadInput(f"the manifest {path} lacks {listed(missing)}; it has: {found}")
     planes = []
     for line, row in enumerate(rows, start=2):
+        if not row["path"]:
+            raise BadInput(f"{path}, line {line}: no path")
         planes += _planes_of(path.parent / row["path"], _shown_by_row(row, f"{path}, line {line}"))
     return planes
 
