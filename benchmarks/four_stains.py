@@ -245,7 +245,7 @@ def write_comparisons(out: Path, seeds: range) -> None:
 
 
 def target_pcc(out: Path, name: str, seed: int) -> float:
-    """Correlate what a plain training predicts (as it is or freed of haze, the nearer one) with the target."""
+    """Correlate what a plain training predicts (as it is or freed of haze, the nearer) with the target."""
     predicted, truth = open_plate(out / f"scored-{name}-{seed}.zarr"), plate_of(out, "test")
     recipe, size_um = STAINS["golgi"].target, truth.pixel_size_um
     found = []
