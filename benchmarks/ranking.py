@@ -26,7 +26,7 @@ from unstained.plates.fields import row_name
 from unstained.plates.plate import Plate, open_plate
 from unstained.prediction.labeller import load_model
 from unstained.ranking.columns import columns_of
-from unstained.ranking.estimates import RankedPlate
+from unstained.ranking.estimates import RankedPlate, transformed
 from unstained.ranking.ranking import Ranking, RankSettings, rank_plates
 from unstained.ranking.score import load_score, robust_scale
 from unstained.twin.clones import Clone, make_clones
@@ -83,18 +83,12 @@ def design(rows: pd.DataFrame) -> np.ndarray:
     return np.column_stack([np.ones(len(rows)), logs, expressing])
 
 
-def transformed(values: np.ndarray) -> np.ndarray:
-    """Transform columns as the score does."""
-    terms = SCORE.terms.values()
-    return np.stack([term.transformed(values[:, index]) for index, term in enumerate(terms)], axis=1)
-
-
 def fit_world(out: Path) -> World:
     """Fit how columns come about: traits and errors on 48 wells, the spread of fields on 24 wells of two."""
     truth, predicted = plate_of(out, "agreement"), predicted_plate(out, "agreement")
     hidden = open_plate(truth_path(truth.path)).conditions.set_index("well")
     sides = [columns_of(stored_tables(predicted)), columns_of(measure_real(truth, predicted))]
-    ours, real = (transformed(each.by_well(NAMES)) for each in sides)
+    ours, real = (transformed(each.by_well(NAMES), SCORE) for each in sides)
     x = design(hidden.loc[list(sides[0].wells["well"])])
     traits = np.linalg.lstsq(x, real, rcond=None)[0].T
     freedom = len(x) - x.shape[1]
@@ -117,7 +111,7 @@ def fit_world(out: Path) -> World:
 
 def spread_within(columns: object) -> np.ndarray:
     """Give the standard deviation between the fields of a well, of each transformed column."""
-    values = pd.DataFrame(transformed(columns.values[NAMES].to_numpy(dtype=float)), columns=NAMES)
+    values = pd.DataFrame(transformed(columns.values[NAMES].to_numpy(dtype=float), SCORE), columns=NAMES)
     groups = values.groupby([columns.places["plate"], columns.places["well"]])
     return np.sqrt(groups.var(ddof=1).mean().to_numpy())
 
@@ -166,7 +160,7 @@ def make(world: World, clones: int, wells: int, fields: int, days: tuple[float, 
         tables = as_tables(rows["well"].to_numpy()[each], np.tile(np.arange(fields), len(rows)), back(values))
         plates.append(RankedPlate("p", tables, conditions, agreement=agreement))
     last = rows["day"] == days[-1]
-    seen = transformed(columns_of(plates[0].tables).by_well(NAMES))
+    seen = transformed(columns_of(plates[0].tables).by_well(NAMES), SCORE)
     scales = [robust_scale(seen[:, index]) for index in range(len(NAMES))]
     z = np.stack([(exact[:, i] - middle) / spread for i, (middle, spread) in enumerate(scales)], axis=1)
     true = pd.Series((z @ SCORE.weights)[last], index=rows.loc[last, "clone"]).groupby(level=0).first()

@@ -10,8 +10,6 @@ from unstained.measurement.downstream import MeasureAgreement
 from unstained.measurement.intervals import Interval
 from unstained.settings import Settings
 
-SCHEMA = "unstained.evaluation/1"
-
 
 class ImageScores(Settings):
     """Image metrics of one field, or their means over fields."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from unstained.arrays import RawPlane
 from unstained.errors import BadInput, BadSettings, UnstainedWarning, listed
-from unstained.plates.fields import well_name
+from unstained.plates.fields import row_name, well_name
 from unstained.plates.images import IMAGE_SUFFIXES, Scene, scan_image
 from unstained.plates.presets import PRESETS, Preset, read_index
 from unstained.plates.vendor import READERS
@@ -119,7 +119,7 @@ def _from_vendor_files(files: Iterable[Path]) -> list[PlaneSource]:
     """Give each file a well of its own: A01, A02, … in the order of their names, 12 to a row."""
     planes = []
     for count, file in enumerate(file for file in files if file.suffix.lower() in READERS):
-        planes += _planes_of(file, Shown(well=f"{_row(count // 12)}{count % 12 + 1:02d}"))
+        planes += _planes_of(file, Shown(well=f"{row_name(count // 12)}{count % 12 + 1:02d}"))
     return planes
 
 
@@ -251,8 +251,3 @@ def _whole(text: str, name: str, where: str) -> int | None:
     if not text.isdigit():
         raise BadInput(f"{where}: {name} is {text!r}, it must be a whole number")
     return int(text)
-
-
-def _row(number: int) -> str:
-    """Write a row counted from 0 as letters: A … Z, AA … AF."""
-    return chr(ord("A") + number) if number < 26 else "A" + chr(ord("A") + number - 26)
