@@ -227,7 +227,7 @@ def _shown_by_name(match: re.Match[str], where: str) -> Shown:
     given = {name: (text or "").strip() for name, text in match.groupdict().items()}
     well = given.get("well", "")
     if given.get("row") and given.get("column"):
-        row = _row(int(given["row"]) - 1) if given["row"].isdigit() else given["row"]
+        row = row_name(int(given["row"]) - 1) if given["row"].isdigit() else given["row"]
         well = f"{row}{given['column']}"
     return Shown(
         _well(well, where) if well else None,
