@@ -8,9 +8,13 @@ import pytest
 import torch
 
 from unstained import pipeline
-from unstained.errors import BadInput, MissingChannel, OutputExists
-from unstained.networks.bundle import load_model_bundle
+from unstained.errors import BadInput, MissingChannel, OutputExists, WrongModel
+from unstained.networks.bundle import Model, ModelCard, load_model_bundle
+from unstained.networks.normalisation import StainScale
+from unstained.networks.unet import UNet, UNetSettings
 from unstained.plates.plate import FieldName, Plate, create_plate
+from unstained.prediction.labeller import Labeller
+from unstained.provenance import begin_folder
 from unstained.training.models import Subject
 from unstained.training.recipes import TrainingSettings
 
@@ -48,6 +52,16 @@ def plate(tmp_path_factory) -> Plate:
     return make_plate(
         tmp_path_factory.mktemp("plates") / "p.zarr", {n: signal(i) for i, n in enumerate(names)}
     )
+
+
+@pytest.fixture
+def unfit() -> Labeller:
+    """Give a model that reads a channel that the plate doesn't have."""
+    shape = UNetSettings(width=2, depth=2)
+    card = ModelCard(
+        name="phase", stains=("nuclei",), input="PH", targets=("DNA",), network=shape, scales=(StainScale(),)
+    )
+    return Labeller(Model(card, UNet(shape)))
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +167,15 @@ def test_overlapping_fields_are_never_parted(tmp_path):
 def test_a_report_needs_an_evaluation_where_one_is_named(plate, tmp_path):
     with pytest.raises(BadInput, match=r"holds no evaluation\.json"):
         pipeline.report(plate, tmp_path / "page.html", evaluation=tmp_path)
+
+
+def test_screening_with_a_model_that_does_not_fit_replaces_nothing(plate, unfit, tmp_path):
+    out = tmp_path / "out"
+    begin_folder(out, {}, overwrite=False, command="screen")
+    (out / "report.html").write_text("of yesterday", encoding="utf-8")
+    with pytest.raises(WrongModel, match="PH"):
+        pipeline.screen(plate.path, [unfit], out, overwrite=True)
+    assert (out / "report.html").exists()
 
 
 def test_screening_what_is_not_there(tmp_path):

@@ -99,6 +99,28 @@ def test_overwrite_replaces_results_but_nothing_else(tmp_path):
     assert (tmp_path / "mine" / "thesis.txt").exists()
 
 
+def test_a_folder_of_another_command_or_that_holds_what_is_read_is_never_replaced(tmp_path):
+    out = tmp_path / "screened"
+    asked = {"source": str(tmp_path / "p.zarr"), "plate": {"path": str(tmp_path / "q.zarr")}}
+    begin_folder(out, asked, overwrite=False, command="screen")
+    (out / "plate.zarr").mkdir()
+    with pytest.raises(OutputFailed, match="`unstained screen` made what is there"):
+        begin_folder(out, asked, overwrite=True, command="evaluate")
+    finish_folder(out, run_record("screen", {}, asked))
+    for other in ("evaluate", "measure"):
+        with pytest.raises(OutputFailed, match="`unstained screen` made what is there"):
+            begin_folder(out, asked, overwrite=True, command=other)
+        with pytest.raises(OutputFailed, match="`unstained screen` made what is there"):
+            refuse_output(out, True, other)
+    for inside in ({"source": str(out / "plate.zarr")}, {"plate": {"path": str(out / "plate.zarr")}}):
+        with pytest.raises(OutputFailed, match=r"it holds .*plate\.zarr, which is to be read"):
+            begin_folder(out, inside, overwrite=True, command="screen")
+    assert (out / "plate.zarr").exists()
+    refuse_output(out, True, "screen")
+    begin_folder(out, asked, overwrite=True, command="screen")
+    assert [path.name for path in out.iterdir()] == [UNFINISHED]
+
+
 def test_an_interrupted_state_is_kept_for_the_same_request_alone(tmp_path):
     folder = tmp_path / ".m.unfinished"
     keep_if_same(folder, ASKED)

@@ -66,7 +66,7 @@ def demo(
     """
     labeller = load_model(MODEL) if training is None else None  # its absence is told before anything is made
     asked = {"sample": SAMPLE, "training": training and training.model_dump(mode="json")}
-    begin_folder(out, asked, overwrite=overwrite)
+    begin_folder(out, asked, overwrite=overwrite, command="demo")
     manifest, origin = _sample(out / "sample", telling, whole=training is not None)
     telling.note(f"images: {origin}; the held-out field is {FIELD}")
     plate = import_images(manifest, out / "plate.zarr", overwrite=True, telling=telling)
@@ -87,7 +87,7 @@ def demo_cho(out: Path, *, overwrite: bool = False, telling: Telling = SILENT) -
     """
     labeller = load_model(CHO_MODEL)
     asked = {"plate": "cho", "twin": CHO.model_dump(mode="json")}
-    begin_folder(out, asked, overwrite=overwrite)
+    begin_folder(out, asked, overwrite=overwrite, command="demo")
     origin = "a simulated plate (unstained twin)"
     telling.note(f"images: {origin}: {CHO.clone_count} clones, two days, two wells each; nothing is real")
     plate = simulate(out / "cho.zarr", CHO, overwrite=True, telling=telling)

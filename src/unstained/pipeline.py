@@ -30,7 +30,7 @@ from unstained.plates.plate import Plate, open_plate
 from unstained.plates.splitting import Split, split_plate
 from unstained.prediction.calibration import with_likely_spots
 from unstained.prediction.labeller import Labeller
-from unstained.prediction.plates import STRICT, PlateSettings, predict_plate
+from unstained.prediction.plates import STRICT, PlateSettings, predict_plate, refuse_unfit
 from unstained.prediction.verdicts import REFUSE, VERDICTS, Verdict, advice, word_of, worse
 from unstained.provenance import (
     RUN,
@@ -266,7 +266,7 @@ def measure(  # noqa: PLR0913 (all but one have a default that is right for most
     is wanted of the tables.
     """
     if out is not None:
-        refuse_output(out, overwrite)
+        refuse_output(out, overwrite, "measure")
     tables = None if overwrite or out is None or segmenter else stored_tables(predicted)
     if tables is None:
         tables = measure_plate(
@@ -299,7 +299,7 @@ def evaluate(
     BadSettings
         Several stains would be held against one channel, or one stain's labels.
     """
-    refuse_output(out, overwrite)
+    refuse_output(out, overwrite, "evaluate")
     stains = predicted.channels if stain is None else (stain,)
     one_only = options.get("target_channel") or getattr(options.get("settings"), "annotated", None)
     if one_only and len(stains) > 1:
@@ -358,7 +358,7 @@ def rank(
     OutputExists, BadSettings, BadInput
         Nothing is written then.
     """
-    refuse_output(out, overwrite)
+    refuse_output(out, overwrite, "rank")
     if stained is not None and len(predicted) > 1:
         raise BadSettings("--stained", "goes with one predicted plate; rank the others by themselves")
     found = rank_plates([_ranked_plate(each, stained, telling) for each in predicted], settings)
@@ -432,8 +432,12 @@ def screen(
     """
     if not source.exists():
         raise BadInput(f"no plate, folder or file at {source}")
-    asked = {"source": str(source.resolve())}
-    with results_folder(out, "screen", settings.model_dump(mode="json"), asked, overwrite=overwrite):
+    if is_ours(source):
+        refuse_unfit(open_plate(source), labellers, settings)
+    chosen = settings.model_dump(mode="json")
+    models = {each.name: each.card.weights_sha256 for each in labellers}
+    asked = {"source": str(source.resolve()), "settings": chosen, "models": models}
+    with results_folder(out, "screen", chosen, asked, overwrite=overwrite):
         plate = _plate_of(source, out / "plate.zarr", telling)
         try:
             predicted = predict(plate, labellers, out / "predicted.zarr", settings, telling=telling)
@@ -456,7 +460,7 @@ def study(name: str, bench: Workbench, out: Path, *, overwrite: bool = False) ->
         No study of that name, or the plate lacks what it needs.
     """
     kind = find_study(name)
-    refuse_output(out, overwrite)
+    refuse_output(out, overwrite, f"study {name}")
     _need_channels(bench.plate, bench.input, *bench.targets.values())
     answer = kind.run(bench)
     found = framed(name, kind.title, bench, answer)
@@ -479,7 +483,7 @@ def stability(
     BadInput, BadSettings, MissingChannel, OutputExists
         No such corruption, or no field of the plate can be used.
     """
-    refuse_output(out, overwrite)
+    refuse_output(out, overwrite, "stability")
     found, answer = stability_of(labeller, plate, kinds, most)
     inputs = {
         "plate": plate_record(plate, labeller.card.input, *labeller.card.targets),
@@ -507,7 +511,7 @@ def embed(
     OutputExists, MissingChannel, BadInput, MissingExtra
         Nothing is written then.
     """
-    refuse_output(out, overwrite)
+    refuse_output(out, overwrite, "embed")
     channel = settings.input_channel or model.card.input
     _need_channels(plate, channel)
     found = map_crops(model, plate, settings, partial(telling.count, "embed"))
@@ -655,7 +659,7 @@ def cost(
         Nothing is written then.
     """
     if out is not None:
-        refuse_output(out, overwrite)
+        refuse_output(out, overwrite, "cost")
     prices = load_prices(request.prices)
     if model is None:
         telling.caution(NO_MODEL)

@@ -101,14 +101,18 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def refuse_output(out: Path, overwrite: bool) -> None:
+def refuse_output(out: Path, overwrite: bool, command: str | None = None) -> None:
     """Say before any work that an output is there already, or that nothing can be written where it would be.
+
+    A folder is replaced only where the same `command` made it: what it holds else may be a plate or a model.
 
     Raises
     ------
     OutputExists, OutputFailed
     """
     refuse_existing(out, overwrite)
+    if command is not None and not _is_empty(out):
+        _refuse_others(out, command)
     above = next(folder for folder in out.absolute().parents if folder.exists())
     if not above.is_dir():
         raise OutputFailed(out, f"{above} is a file, not a folder")
@@ -116,30 +120,55 @@ def refuse_output(out: Path, overwrite: bool) -> None:
         raise OutputFailed(out, f"no permission to write in {above}")
 
 
-def begin_folder(out: Path, request: Mapping[str, Any], *, overwrite: bool) -> None:
+def begin_folder(
+    out: Path, request: Mapping[str, Any], *, overwrite: bool, command: str | None = None
+) -> None:
     """Make a folder for results, or go on with one that the same request left unfinished.
 
     Raises
     ------
     OutputExists
-        `out` holds something else, and may not be replaced; it is replaced only where it holds results.
+        `out` holds something else, and may not be replaced.
     OutputFailed
-        No permission or no space.
+        It may be replaced, but another command made it, or what is asked for comes from it; no permission or
+        no space.
     """
-    asked = json.loads(to_json(request))
-    begun = read_json(out / UNFINISHED)
-    if begun == asked and not overwrite:
+    asked = json.loads(to_json(request if command is None else {"command": command, **request}))
+    if read_json(out / UNFINISHED) == asked and not overwrite:
         return
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        ours = begun is not None or (out / RUN).exists()
+    if not _is_empty(out):
         if not overwrite:
             raise OutputExists(out)
-        if not ours:
-            raise OutputFailed(
-                out, "what is there wasn't made by unstained, so it isn't replaced; choose another name"
-            )
+        _refuse_others(out, command)
+        if within := [path for path in _paths_in(asked) if out.resolve() in Path(path).resolve().parents]:
+            raise OutputFailed(out, f"it holds {within[0]}, which is to be read; choose another name")
         remove(out)
     write_json(out / UNFINISHED, asked)
+
+
+def _is_empty(out: Path) -> bool:
+    return not out.exists() or (out.is_dir() and not any(out.iterdir()))
+
+
+def _refuse_others(out: Path, command: str | None) -> None:
+    """Refuse to replace a folder that holds anything but the results of the same command."""
+    found = read_json(out / UNFINISHED)
+    made = read_json(out / RUN) if found is None else {"command": command, **found}
+    if made is None:
+        raise OutputFailed(
+            out, "what is there wasn't made by unstained, so it isn't replaced; choose another name"
+        )
+    if made.get("command") != command:
+        made_by = f"`unstained {made.get('command')}` made what is there"
+        raise OutputFailed(out, f"{made_by}, so it isn't replaced; choose another name")
+
+
+def _paths_in(request: Any) -> list[str]:
+    """List the files and plates that a request names."""
+    if not isinstance(request, dict):
+        return []
+    own = [value for name, value in request.items() if name in ("path", "source") and isinstance(value, str)]
+    return own + [path for value in request.values() for path in _paths_in(value)]
 
 
 def keep_if_same(unfinished: Path, request: Mapping[str, Any]) -> None:
@@ -161,7 +190,7 @@ def results_folder(
     out: Path, command: str, settings: Mapping[str, Any], inputs: Mapping[str, Any], *, overwrite: bool
 ) -> Iterator[None]:
     """Fill a folder with the results of a run; it counts as whole when the block ends without an error."""
-    begin_folder(out, inputs, overwrite=overwrite)
+    begin_folder(out, inputs, overwrite=overwrite, command=command)
     yield
     finish_folder(out, run_record(command, settings, inputs))
 

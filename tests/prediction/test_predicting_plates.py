@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from unstained.errors import (
     BadInput,
@@ -21,6 +22,7 @@ from unstained.errors import (
 from unstained.networks.normalisation import StainScale
 from unstained.plates.plate import FieldName, PlateWriter, create_plate, fingerprint, open_plate
 from unstained.prediction import plates
+from unstained.prediction.files import predict_file
 from unstained.prediction.labeller import Labeller
 from unstained.prediction.plates import PlateSettings, predict_plate
 from unstained.prediction.verdicts import worst
@@ -231,6 +233,43 @@ def test_fields_whose_input_changed_are_predicted_again(plate, labeller, tmp_pat
     assert seen == [(3, 3)]
     expected = labeller.card.normalisation.apply(pixels(field)[0, ::-1]) * 50 + 100
     np.testing.assert_allclose(predicted.read(field, "nuclei"), expected, rtol=1e-5)
+
+
+def test_a_finished_plate_that_is_gone_on_with_is_unfinished_again_and_forgets_what_was_measured(
+    plate, labeller, tmp_path
+):
+    out = tmp_path / "out.zarr"
+    first = predict_plate(plate, labeller, out, PlateSettings(fields=("A01",)))
+    first.update_info(measured={"nuclei": {}}, runs={"measure": {}})
+
+    def stop(done: int, _: int) -> None:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        predict_plate(plate, labeller, out, progress=stop)
+    with pytest.raises(BadInput, match="isn't finished"):
+        open_plate(out)
+    again = predict_plate(plate, labeller, out)
+    assert again.fields == plate.fields
+    assert "measured" not in again.info
+    assert again.info["name"] == "P1"
+    assert again.info["request"]["strict"] is False
+
+
+def test_strict_or_not_is_part_of_what_is_asked_for(plate, labeller, tmp_path):
+    out = tmp_path / "out.zarr"
+    with pytest.raises(Interrupted):
+        predict_plate(plate, labeller, out, progress=interrupt_after(1))
+    with pytest.raises(OutputFailed, match=r"other strict; .*--overwrite"):
+        predict_plate(plate, labeller, out, PlateSettings(strict=True))
+
+
+def test_an_image_takes_one_model_of_each_stain_and_name(unchanging, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", pixels(FieldName("A01", 0))[0])
+    twice = [Labeller(unchanging()), Labeller(unchanging(stains=("er",)))]
+    with pytest.raises(BadSettings, match="several are called test"):
+        predict_file(tmp_path / "a.tif", twice, tmp_path / "out.tif", pixel_size_um=0.5)
+    assert not (tmp_path / "out.tif").exists()
 
 
 def test_a_run_begun_otherwise_is_not_mixed_in(plate, labeller, unchanging, tmp_path):

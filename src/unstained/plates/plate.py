@@ -68,6 +68,17 @@ class PlateWriter:
         storage.commit(path, record, size)
         self._done.add(field)
 
+    def reopen(self, info: Mapping[str, Any]) -> None:
+        """Count a finished plate as unfinished again, before fields are added or replaced.
+
+        It keeps what `create_plate` was told of it and this `info`; what was made of its fields since, and
+        written into its info, holds no longer.
+        """
+        if self.info.get("complete"):
+            own = {name: self.info[name] for name in ("name", "version", "channels", "pixel_size_um")}
+            self.info = {**info, **own, "complete": False}
+            storage.update_attributes(self.path, **{OURS: self.info})
+
     def write_labels(self, field: FieldName, name: str, labels: Labels) -> None:
         """Store labels (Y X) with a field that is written."""
         storage.write_labels(storage.join(self.path, field_path(field)), name, labels)

@@ -9,7 +9,7 @@ import tifffile
 from unstained.arrays import Planes
 from unstained.errors import OutputFailed
 from unstained.plates.images import read_image
-from unstained.prediction.labeller import Labeller
+from unstained.prediction.labeller import Labeller, refuse_alike
 from unstained.prediction.verdicts import Judge, Verdict, predict_judged, worst
 from unstained.provenance import refuse_output, run_path, run_record, sha256_of, write_json
 
@@ -36,8 +36,8 @@ def predict_file(
     ------
     BadInput
         The file isn't one plane, or is damaged.
-    WrongModel
-        Its pixel size is beyond a factor of two of the model's.
+    WrongModel, BadSettings
+        Its pixel size is beyond a factor of two of the model's; or models predict the same.
     OutputExists, OutputFailed
         `out` is there and may not be replaced, isn't a TIFF, or can't be written.
     """
@@ -48,6 +48,7 @@ def predict_file(
         raise OutputFailed(
             out, "the image that is read is there, and it is never changed; choose another name"
         )
+    refuse_alike(labellers)
     plane, recorded_um = read_image(image)
     size_um = pixel_size_um or recorded_um
     found = [predict_judged(each, plane, size_um, judge) for each in labellers]

@@ -1,5 +1,6 @@
 """The face of prediction on arrays: an image in, its stains out."""
 
+from collections.abc import Sequence
 from copy import copy
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from unstained.arrays import Planes, RawPlane
-from unstained.errors import BadInput, BadSettings
+from unstained.errors import BadInput, BadSettings, listed
 from unstained.networks.bundle import Model, ModelCard, load_model_bundle
 from unstained.prediction.backends import Running
 from unstained.prediction.engine import Engine, Prediction
@@ -167,3 +168,18 @@ def one_plane(image: Any) -> RawPlane:
     if plane.ndim == 3 and plane.shape[-1] in (3, 4):
         hint = "it looks like a colour image: take one colour, image[..., 1], or their mean"
     raise BadInput(f"an image of shape {plane.shape} was given; a model takes one plane (Y X); {hint}")
+
+
+def refuse_alike(labellers: Sequence[Labeller]) -> None:
+    """Refuse models that predict the same stain or have the same name.
+
+    Raises
+    ------
+    BadSettings
+    """
+    stains = [stain for labeller in labellers for stain in labeller.stains]
+    if not stains:
+        raise BadSettings("models", "no model was given")
+    for names, what in ((stains, "predict"), ([labeller.name for labeller in labellers], "are called")):
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise BadSettings("models", f"several {what} {listed(twice)}; take one model for each stain")

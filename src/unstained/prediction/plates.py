@@ -15,7 +15,6 @@ from pydantic import Field
 from unstained.arrays import Planes
 from unstained.errors import (
     BadInput,
-    BadSettings,
     MissingChannel,
     OutputExists,
     OutputFailed,
@@ -28,7 +27,7 @@ from unstained.plates import storage
 from unstained.plates.listing import field_path
 from unstained.plates.plate import FieldName, Plate, PlateWriter, create_plate, fingerprint
 from unstained.prediction.grids import pixel_scale
-from unstained.prediction.labeller import Labeller
+from unstained.prediction.labeller import Labeller, refuse_alike
 from unstained.prediction.lanes import in_lanes
 from unstained.prediction.verdicts import Judge, predict_judged, worst
 from unstained.settings import Settings
@@ -102,12 +101,27 @@ def predict_plate(  # noqa: PLR0913 (all but three have a default that is right 
         if not pending and writer.info.get("complete"):
             raise OutputExists(out)
         if pending:
+            writer.reopen(job.provenance())
             job.settle(pending[0])
         with closing(each(_Work(job, writer, judge), pending)) as done:
             for number, _ in enumerate(done, start=len(fields) - len(pending) + 1):
                 if progress is not None:
                     progress(number, len(fields))
     return writer.finish(needed=fields)
+
+
+def refuse_unfit(
+    plate: Plate, labellers: Sequence[Labeller], settings: PlateSettings = EVERY_FIELD
+) -> None:
+    """Say before anything is written that models don't fit a plate, or each other.
+
+    Raises
+    ------
+    WrongModel, MissingChannel, UnknownField, BadSettings
+    """
+    _Job.checked(plate, labellers, settings)
+    if settings.fields is not None:
+        plate.select(settings.fields)
 
 
 @dataclass(frozen=True)
@@ -121,12 +135,7 @@ class _Job:
 
     @classmethod
     def checked(cls, plate: Plate, labellers: Sequence[Labeller], settings: PlateSettings) -> "_Job":
-        stains = [stain for labeller in labellers for stain in labeller.stains]
-        if not stains:
-            raise BadSettings("models", "no model was given")
-        for names, what in ((stains, "predict"), ([labeller.name for labeller in labellers], "are called")):
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise BadSettings("models", f"several {what} {listed(twice)}; take one model for each stain")
+        refuse_alike(labellers)
         inputs = {labeller: _input_channel(plate, labeller.card, settings) for labeller in labellers}
         pixel_size_um = settings.pixel_size_um or plate.pixel_size_um
         for labeller in labellers:
@@ -161,6 +170,7 @@ class _Job:
             "inputs": {each.name: channel for each, channel in self.inputs.items()},
             "pixel_size_um": self.pixel_size_um,
             "running": {each.name: str(each.running) for each in self.inputs},
+            STRICT: self.strict,
             "version": __version__,
         }
 
