@@ -67,7 +67,7 @@ from unstained.trust.kept import judge_of, to_files, trust_of
 from unstained.trust.making import AS_USUAL, TrustSettings, make_trust
 from unstained.trust.mapping import MappedCrops, MapSettings, map_crops
 from unstained.trust.verdict import Trust
-from unstained.trust.watch import Watcher, detectors
+from unstained.trust.watch import Watcher, begin_anew, detectors
 from unstained.twin.plate import VERSION, make_twin
 from unstained.twin.wells import TwinSettings
 
@@ -565,22 +565,28 @@ def watcher(
     out: Path,
     pixel_size_um: float | None = None,
     ert: int | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Watcher:
     """Make what judges images as a microscope writes them into `folder`; an earlier watch at `out` goes on.
 
-    `pixel_size_um` goes before what a file says of itself.
+    `pixel_size_um` goes before what a file says of itself; with `overwrite` the watch begins anew.
 
     Raises
     ------
-    BadInput
-        The model keeps no reference.
+    BadInput, BadSettings
+        The model keeps no reference, there is no such folder, or the earlier watch was of another one.
     """
     trust = _trust_of(labeller)
+    if not folder.is_dir():
+        raise BadInput(f"no folder at {folder}")
 
     def measure(plane: RawPlane, size_um: float | None) -> tuple[Vector, Verdict]:
-        return _judged_field(labeller, plane, pixel_size_um or size_um, real=True)
+        return _judged_field(labeller, plane, size_um if pixel_size_um is None else pixel_size_um, real=True)
 
     both = detectors(trust.reference, trust.detector, ert)
+    if overwrite:
+        begin_anew(out)
     found = Watcher(measure, trust, out, *both, folder=folder)
     found.resume()
     return found

@@ -428,6 +428,16 @@ def test_an_excursion_that_ended_is_told_with_its_own_size():
     assert found.size == pytest.approx(20 / 39)
 
 
+def test_what_is_long_over_is_not_told_and_the_newest_excursion_is():
+    watch = watch_features(some(150), range(150), NAMES, 50, np.random.default_rng(23))
+    stream = np.tile(watch.means, (160, 1))
+    stream[10:20, 1] += 2 * watch.deviations[1]
+    assert watch.moved(stream[:120]) == []
+    stream[130:, 1] += 2 * watch.deviations[1]
+    (found,) = watch.moved(stream)
+    assert (found.since, found.size) == (130, pytest.approx(2))
+
+
 def test_all_features_together_hold_the_expected_run_time():
     """Bonferroni: with three independent features one in `ert` fields alarms, or hardly fewer."""
     rng, found = np.random.default_rng(24), []

@@ -1,14 +1,16 @@
 """A watched folder gives a verdict for every image, alarms with a cause, and goes on where it stopped."""
 
 import json
+import os
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
 
-from unstained.errors import BadInput
+from unstained.errors import BadInput, BadSettings
 from unstained.trust.drift import DriftSettings, calibrate_drift
 from unstained.trust.watch import RECORD, Watcher, begin_anew, detectors, follow
 
@@ -183,3 +185,57 @@ def test_what_can_never_be_read_is_given_for_others_to_say_so(tmp_path):
         watcher(tmp_path / "out").take(path)
     with pytest.raises(BadInput, match="no folder at"):
         next(follow(tmp_path / "nowhere"))
+
+
+def test_images_of_another_folder_are_not_taken_for_those_judged_before(tmp_path):
+    for day in ("monday", "tuesday"):
+        images(tmp_path / day, [100])
+    first = replace(watcher(tmp_path / "a"), folder=tmp_path / "monday", out=tmp_path / "out")
+    first.resume()
+    first.take(tmp_path / "monday" / "i000.tif")
+    first.resume()
+    other = replace(first, folder=tmp_path / "tuesday", done=set())
+    with pytest.raises(BadInput, match=r"is of a watch of .*monday; choose another --out"):
+        other.resume()
+    begin_anew(tmp_path / "out")
+    other.resume()
+    assert other.done == set()
+
+
+def test_a_line_that_was_cut_off_hides_nothing_of_the_others(tmp_path):
+    images(tmp_path / "in", [100, 101])
+    first = watcher(tmp_path / "out")
+    for path in follow(tmp_path / "in", once=True):
+        first.take(path)
+    record = tmp_path / "out" / RECORD
+    record.write_text(record.read_text("utf-8")[:-9], encoding="utf-8")
+    assert watcher(tmp_path / "out").done == {"i000.tif"}
+
+
+def test_waiting_for_images_is_idle_judging_them_is_not(tmp_path):
+    folder, found = tmp_path / "in", []
+    folder.mkdir()
+    threading.Timer(0.2, images, (folder, [100, 101, 102])).start()
+    for path in follow(folder, idle_s=0.6):
+        found.append(path.name)
+        time.sleep(0.7)  # judging takes longer than that
+    assert found == ["i000.tif", "i001.tif", "i002.tif"]
+
+
+def test_what_lies_there_unreadable_since_long_is_not_waited_for(tmp_path):
+    old = tmp_path / "in" / "old.tif"
+    old.parent.mkdir()
+    old.write_bytes(b"no TIFF at all")
+    os.utime(old, (time.time() - 3600,) * 2)
+    began = time.monotonic()
+    assert next(follow(old.parent, idle_s=0.1)) == old
+    assert time.monotonic() - began < 5
+
+
+def test_a_run_time_of_one_field_is_no_promise():
+    reference = FakeReference()
+    known = calibrate_drift(
+        reference.plain, reference.wells, DriftSettings(ert=64), np.random.default_rng(0)
+    )
+    with pytest.raises(BadSettings, match="--ert"):
+        detectors(reference, known, 1)

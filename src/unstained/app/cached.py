@@ -100,28 +100,43 @@ def picture(
     return pictures.data_url(drawn)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the field …")
 def crop(model: str, weights_sha256: str, where: str, name: FieldName) -> live.Crop:
     """Cut the middle out of a field of the recorded plate."""
-    found = place(where)
+    return _crop(model, weights_sha256, where, opened.stamp_of(where), name)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the field …")
+def _crop(model: str, weights_sha256: str, where: str, stamp: str, name: FieldName) -> live.Crop:
+    found = _place(where, stamp)
     assert found.source is not None
     return live.cut(labeller(model, weights_sha256), found.source, name)
 
 
-@st.cache_resource(max_entries=48, show_spinner=False)
 def outcome(
     model: str, weights_sha256: str, where: str, name: FieldName, strengths: tuple[tuple[str, float], ...]
 ) -> live.Outcome:
     """Predict a crop made worse."""
+    return _outcome(model, weights_sha256, (where, opened.stamp_of(where)), name, strengths)
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def _outcome(
+    model: str, weights_sha256: str, at: tuple[str, str], name: FieldName,
+    strengths: tuple[tuple[str, float], ...],
+) -> live.Outcome:  # fmt: skip
     with PREDICTING:
-        part = crop(model, weights_sha256, where, name)
+        part = _crop(model, weights_sha256, *at, name)
         return live.try_out(labeller(model, weights_sha256), part, dict(strengths))
 
 
-@st.cache_data(max_entries=48, show_spinner=False)
 def thumbnail(where: str, name: FieldName, stain: str) -> str:
     """Encode a small picture of a field: a predicted stain, or what was recorded."""
-    found = place(where).plate
+    return _thumbnail(where, opened.stamp_of(where), name, stain)
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def _thumbnail(where: str, stamp: str, name: FieldName, stain: str) -> str:
+    found = _place(where, stamp).plate
     plane = found.read(name, stain)
     step = max(1, max(plane.shape) // 256)
     small = plane[::step, ::step]
@@ -134,10 +149,14 @@ def fitting(folder: str, where: str) -> list[Listed]:
     return models_at_hand(Path(folder) if folder else None, place(where).source)
 
 
-@st.cache_resource(max_entries=6, show_spinner=False)
 def predicted_field(where: str, name: FieldName, model: str, weights_sha256: str) -> Labelled:
     """Predict a field of a recorded plate."""
-    found = place(where)
+    return _predicted_field(where, opened.stamp_of(where), name, model, weights_sha256)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _predicted_field(where: str, stamp: str, name: FieldName, model: str, weights_sha256: str) -> Labelled:
+    found = _place(where, stamp)
     with PREDICTING:
         return labelling.predict_field(labeller(model, weights_sha256), found, name)
 

@@ -110,7 +110,7 @@ class Job:
             CoursePoint(
                 int(each["step"]),
                 float(each["loss"]),
-                float(each["pcc"]) if each["pcc"][:1].isdigit() else None,
+                float(each["pcc"]) if each["pcc"].lstrip("-")[:1].isdigit() else None,
             )
             for each in found
         ]

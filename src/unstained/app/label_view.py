@@ -27,7 +27,7 @@ def show() -> None:
     if image:
         labelled = _of_image(image)
     elif well and session.plate_place():
-        labelled = _of_field(FieldName(well, int(session.asked("field", "0") or 0)))
+        labelled = _of_field(FieldName(well, session.asked_number("field")))
     else:
         st.info("Drop an image, or choose a field of a plate in **Plate**.", icon=":material/upload:")
         first_view.drop_zone("label")

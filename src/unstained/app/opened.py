@@ -43,8 +43,9 @@ class Opened:
 
     @property
     def slug(self) -> str:
-        """Name what is made of this plate: many plates are called alike."""
-        return f"{self.plate.name}-{hashlib.sha256(str(self.plate.path).encode()).hexdigest()[:8]}"
+        """Name what is made of this plate: many are called alike, and one may be predicted anew."""
+        models = [str(each.get("weights_sha256")) for each in self.plate.info.get("models", ())]
+        return f"{self.plate.name}-{short_hash(str(self.plate.path), *models)}"
 
     @property
     def fields(self) -> tuple[FieldName, ...]:
@@ -59,6 +60,11 @@ class Opened:
         """Give a field's verdict; None where nobody judged."""
         told = None if self.predicted is None else self.predicted.field_info(name).get("verdict")
         return told if isinstance(told, dict) else None
+
+
+def short_hash(*texts: str) -> str:
+    """Tell apart what has the same name."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8]
 
 
 def open_place(place: str) -> Opened:

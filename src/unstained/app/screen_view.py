@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from unstained.app import cached, jobs, parts, session
-from unstained.app.opened import Opened
+from unstained.app.opened import Opened, short_hash
 from unstained.errors import UnstainedError, one_line
 from unstained.plates.foreign import is_ours
 from unstained.plates.images import IMAGE_SUFFIXES
@@ -113,7 +113,7 @@ def _import(source: Path) -> None:
         return
     more = "at least " if len(names) == MOST_LISTED else ""
     st.caption(f"{more}{len(names)} images, for example {names[0]}")
-    out = session.home() / "plates" / f"{source.stem}.zarr"
+    out = session.home() / "plates" / short_hash(str(source.resolve())) / f"{source.name}.zarr"
     with st.form("import", border=True):
         st.markdown("The images become a plate; they are only read.")
         schemes = ["by a manifest or their names", *PRESETS, "a regular expression"]
@@ -171,7 +171,12 @@ def _channel_and_wells(opened: Opened) -> str:
 
 def _models(opened: Opened, channel: str) -> list[Listed]:
     found = cached.fitting(parts.models_folder(), opened.place)
-    usable = [each for each in found if each.misfit is None or channel != each.card.input]
+    assert opened.source is not None
+    here = opened.source.channels
+    usable = [  # what is read applies to all of them, so none that reads another channel of this plate
+        each for each in found
+        if (each.card.input == channel and each.misfit is None) or each.card.input not in here
+    ]  # fmt: skip
     table = pd.DataFrame(
         {
             "model": [each.card.name for each in found],
@@ -195,7 +200,7 @@ def _models(opened: Opened, channel: str) -> list[Listed]:
 def _run(opened: Opened, channel: str, chosen: list[Listed]) -> None:
     assert opened.source is not None
     left, right = st.columns([3, 1], vertical_alignment="bottom")
-    usual = session.home() / "results" / opened.source.name
+    usual = session.home() / "results" / opened.slug
     out = Path(left.text_input("Folder for the results", value=str(usual), key="screen out")).expanduser()
     if right.button("Run", type="primary", width="stretch", icon=":material/play_arrow:", key="run"):
         words = [SCREEN, str(opened.source.path), "--out", str(out)]

@@ -56,6 +56,12 @@ def asked(name: str, default: str = "") -> str:
     return str(st.query_params.get(name, default))
 
 
+def asked_number(name: str) -> int:
+    """Give a number that the address says; 0 where it says something else."""
+    told = asked(name)
+    return int(told) if told.isdecimal() else 0
+
+
 def plate_place() -> str:
     """Give the place of the plate that is open: by the address, else by the command."""
     return asked("plate") or os.environ.get(PLATE, "")

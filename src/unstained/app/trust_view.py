@@ -8,12 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from unstained.app import cached, curves, jobs, live, parts, pictures, plots, session
-from unstained.app.opened import Opened
+from unstained.app.opened import Opened, short_hash
 from unstained.measurement.downstream import MEASURES
 from unstained.plates.plate import FieldName
 from unstained.prediction.catalogue import Listed
 from unstained.trust.verdict import Trust, in_words
-from unstained.trust.watch import RECORD
+from unstained.trust.watch import RECORD, recorded
 
 WATCH, CHECK = "drift watch", "drift check"
 CROP_CONFIG = plots.PICTURE_CONFIG
@@ -59,7 +59,7 @@ def _model(opened: Opened) -> Listed | None:
 def _field(opened: Opened) -> FieldName:
     assert opened.source is not None
     fields = list(opened.source.fields)
-    asked = (session.asked("well"), int(session.asked("field", "0") or 0))
+    asked = (session.asked("well"), session.asked_number("field"))
     usual = next((index for index, name in enumerate(fields) if tuple(name) == asked), 0)
     return st.selectbox("Field", fields, index=usual, format_func=str, key="trust field")
 
@@ -190,8 +190,9 @@ def _drift(opened: Opened, model: Listed) -> None:
         st.markdown("**A folder** that a microscope writes images into")
         folder = st.text_input("Folder of images", key="watched", placeholder="/scope/today")
         if st.button("Watch it", key="watch", icon=":material/visibility:", disabled=not folder.strip()):
-            name = Path(folder.strip()).name or "folder"
-            out = session.home() / "watches" / name
+            watched_folder = Path(folder.strip()).expanduser().resolve()
+            own = short_hash(str(watched_folder), str(model.card.weights_sha256))
+            out = session.home() / "watches" / f"{watched_folder.name or 'folder'}-{own}"
             words = ["drift", "watch", folder.strip(), "--model", str(model.path), "--out", str(out)]
             jobs.begin(session.jobs_folder(), WATCH, words, out)
             st.rerun()
@@ -203,7 +204,7 @@ def _check(opened: Opened, model: Listed) -> None:
     if opened.source is None:
         st.caption("The recorded plate isn't there any more.")
         return
-    out = session.home() / "checks" / f"{opened.slug}-{model.card.name}.json"
+    out = session.home() / "checks" / f"{opened.slug}-{model.card.weights_sha256[:8]}.json"
     if st.button("Check it", key="check", icon=":material/fact_check:"):
         words = ["drift", "check", str(opened.source.path), "--model", str(model.path), "--out", str(out),
                  "--overwrite"]  # fmt: skip
@@ -253,10 +254,7 @@ def _history() -> None:
 
 def watched(folder: Path) -> list[dict[str, Any]]:
     """Read what a watch wrote down, one row an image; nothing where it wrote nothing."""
-    path = folder.expanduser() / RECORD
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return recorded(folder.expanduser())
 
 
 def _two(value: float | None) -> str:

@@ -143,13 +143,14 @@ def drift_watch(
     """
     with task("drift watch", json=json) as told:
         from unstained import pipeline
-        from unstained.errors import BadInput
+        from unstained.errors import BadInput, WrongModel
         from unstained.prediction.labeller import load_model
-        from unstained.trust.watch import begin_anew, follow
+        from unstained.trust.watch import follow
 
-        if overwrite:
-            begin_anew(out)
-        watcher = pipeline.watcher(load_model(model, device), folder, out, pixel_size_um, ert)
+        _refuse_unusable(on_alarm, webhook)
+        watcher = pipeline.watcher(
+            load_model(model, device), folder, out, pixel_size_um, ert, overwrite=overwrite
+        )
         if watcher.detector is None:
             told.caution("the model's reference is too small to promise how rare false alarms are: none")
         judged = alarms = 0
@@ -159,7 +160,7 @@ def drift_watch(
                 continue
             try:
                 found = watcher.take(image)
-            except BadInput as error:
+            except (BadInput, WrongModel) as error:
                 told.caution(f"{name} is left out: {error}")
                 continue
             judged += 1
@@ -175,7 +176,9 @@ def _raise_alarm(told: Task, found: dict[str, Any], command: str | None, webhook
     harm = "predictions are expected to suffer" if found["harmful"] else "predictions are expected to hold"
     told.say(f"ALARM at {found['image']}: images drift ({found['cause']}); {harm}")
     if command is not None:
-        words = [part.format(image=found["image"], cause=found["cause"]) for part in _words(command)]
+        words = _words(command)
+        for what in ("image", "cause"):
+            words = [word.replace(f"{{{what}}}", str(found[what])) for word in words]
         try:
             subprocess.run(words, check=True, timeout=60)
         except (OSError, subprocess.SubprocessError) as error:
@@ -191,6 +194,19 @@ def _raise_alarm(told: Task, found: dict[str, Any], command: str | None, webhook
             urllib.request.urlopen(request, timeout=WEBHOOK_TIMEOUT_S).close()
         except (OSError, ValueError) as error:
             told.caution(f"the alarm's webhook failed: {error}")
+
+
+def _refuse_unusable(command: str | None, webhook: str | None) -> None:
+    """Say before watching, not at the alarm hours later, that a command or an address can't be meant."""
+    from unstained.errors import BadSettings
+
+    if command is not None:
+        try:
+            _words(command)
+        except ValueError as error:
+            raise BadSettings("--on-alarm", f"{command!r} is no command: {error}") from error
+    if webhook is not None and not webhook.startswith(("http://", "https://")):
+        raise BadSettings("--webhook", f"{webhook!r} is no web address; one begins with https://")
 
 
 def _words(command: str) -> list[str]:

@@ -15,7 +15,7 @@ from unstained.errors import BadInput, MissingChannel
 from unstained.measurement.evaluation_record import Evaluation as Evaluation
 from unstained.measurement.evaluation_record import FieldScores
 from unstained.measurement.floors import LinearFilter, fit_linear_filter
-from unstained.measurement.known import KnownStain, known_stain, other_segmenter
+from unstained.measurement.known import KnownStain, input_of, known_stain, other_segmenter
 from unstained.measurement.scoring import FieldPlanes, ScoredField, score_field
 from unstained.measurement.summary import Context, summarise
 from unstained.measurement.unseen import Choice, Selection, input_fingerprints, select_regions
@@ -125,7 +125,7 @@ def evaluate_plate(
     """
     known = known_stain(predicted, stain)
     sides = _sides(predicted, truth, known, target_channel or _target(known), settings)
-    prints = input_fingerprints(predicted, truth, _input_of(predicted, known))
+    prints = input_fingerprints(predicted, truth, input_of(predicted, stain))
     selection = select_regions(truth, prints, known.card, fields)
     sides = _sized(sides, selection)
     filters, origin = _fit_filters(sides, selection)
@@ -161,19 +161,13 @@ def _sides(
     for plate, channel in ((predicted, stain), (truth, target)):
         if channel not in plate.channels:
             raise MissingChannel(channel, str(plate.path), plate.channels)
-    named = _input_of(predicted, known)
+    named = input_of(predicted, stain)
     light = named if named in truth.channels else None
     if settings.objects is not None:
         return Sides(predicted, truth, stain, target, light, settings, known, settings.objects)
     recipe = other_segmenter(predicted, stain) or known.recipe(predicted.pixel_size_um, predicted=False)
     recipe = with_likely(recipe, diameter_um=settings.diameter_um)
     return Sides(predicted, truth, stain, target, light, settings, known, recipe)
-
-
-def _input_of(predicted: Plate, known: KnownStain) -> str | None:
-    """Name the channel that a stain was predicted from; models of one plate may look at different ones."""
-    each: Mapping[str, str] = predicted.info.get("request", {}).get("inputs", {})
-    return each.get(known.card.get("name", "")) or predicted.info.get("input") or known.card.get("input")
 
 
 def _sized(sides: Sides, selection: Selection) -> Sides:

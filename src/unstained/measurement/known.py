@@ -134,6 +134,13 @@ def model_card(predicted: "Plate", stain: str) -> Mapping[str, Any]:
     return next((card for card in told if stain in card.get("stains", ())), {})
 
 
+def input_of(predicted: "Plate", stain: str) -> str | None:
+    """Name the channel that a stain was predicted from; models of one plate may look at different ones."""
+    card = model_card(predicted, stain)
+    each: Mapping[str, str] = predicted.info.get("request", {}).get("inputs", {})
+    return each.get(card.get("name", "")) or predicted.info.get("input") or card.get("input")
+
+
 def _of_stain(card: Mapping[str, Any], key: str, stain: str) -> Any:
     """Give a stain's own entry of what a card lists per stain; None where it lists nothing."""
     return dict(zip(card.get("stains", ()), card.get(key, ()), strict=False)).get(stain)

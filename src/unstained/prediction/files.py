@@ -50,7 +50,7 @@ def predict_file(
         )
     refuse_alike(labellers)
     plane, recorded_um = read_image(image)
-    size_um = pixel_size_um or recorded_um
+    size_um = recorded_um if pixel_size_um is None else pixel_size_um
     found = [predict_judged(each, plane, size_um, judge) for each in labellers]
     planes = np.concatenate([stains for stains, _ in found])
     verdict = worst(judged for _, judged in found)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from unstained.measurement.known import input_of
 from unstained.plates.plate import FieldName, Plate
 from unstained.version import __version__
 
@@ -44,10 +45,11 @@ def origin_of(
 
 def _plates(predicted: Plate, truth: Plate | None) -> Group:
     size = predicted.pixel_size_um
+    read = dict.fromkeys(_text(input_of(predicted, stain)) for stain in predicted.channels)
     rows = [
         ("predicted plate", str(predicted.path)),
         ("predicted from", _text(predicted.info.get("source"))),
-        ("channel", _text(predicted.info.get("input"))),
+        ("channel", ", ".join(read)),
         ("real stain from", "" if truth is None else str(truth.path)),
         ("pixel size", "not known" if size is None else f"{size:g} µm"),
         ("fields", f"{len(predicted.fields)} in {len(predicted.wells)} wells"),

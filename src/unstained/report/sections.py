@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from unstained.measurement.known import KnownStain, known_stain
+from unstained.measurement.known import KnownStain, input_of, known_stain
 from unstained.plates.plate import FieldName, Plate
 from unstained.report import content, drawings
 from unstained.report.charts import PlateMap, Scatter, compact
@@ -102,7 +102,7 @@ class Plates:
         real = self._read(self.truth, name, scores["target"] if scores else known.target)
         if real is not None:
             real = known.learnt(real, pixel)
-        light = self._read(self.source, name, self.predicted.info.get("input"))
+        light = self._read(self.source, name, input_of(self.predicted, stain.name))
         likely, any_real = (
             with_likely(known.recipe(pixel, predicted=predicted), diameter_um=size_um)
             for predicted in (True, False)

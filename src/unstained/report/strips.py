@@ -8,7 +8,7 @@ import numpy as np
 from imagecodecs import webp_encode
 
 from unstained.arrays import RawPlane
-from unstained.measurement.known import known_stain
+from unstained.measurement.known import input_of, known_stain
 from unstained.plates.plate import FieldName, Plate
 from unstained.report.figures import STAINED, Picture, coloured, limits_of, shrunk
 
@@ -25,8 +25,11 @@ def strips(predicted: Plate, truth: Plate | None, source: Plate | None) -> dict[
     A stain is shown on one scale all over the plate, so that wells can be told apart by eye.
     """
     fields = _chosen(predicted)
-    light = {name: _small(source, name, predicted.info.get("input")) for name in fields}
-    return {stain: _of_stain(predicted, truth, stain, light) for stain in predicted.channels}
+    channels = {stain: input_of(predicted, stain) for stain in predicted.channels}
+    light = {each: {name: _small(source, name, each) for name in fields} for each in set(channels.values())}
+    return {
+        stain: _of_stain(predicted, truth, stain, light[channel]) for stain, channel in channels.items()
+    }
 
 
 def _of_stain(

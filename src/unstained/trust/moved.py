@@ -18,6 +18,9 @@ from unstained.trust.streams import (
 CUSUM_SLACK = 0.5
 """Deviations of a feature that don't add up: half of the shift that is found soonest (Page 1954)."""
 
+LONG_OVER = 20
+"""Fields since a feature was back where it was; the detector looks no further back, either."""
+
 
 class Moved(NamedTuple):
     """A feature that is no longer where the reference has it."""
@@ -37,9 +40,10 @@ class FeatureWatch(NamedTuple):
     thresholds: Array  # (F), in deviations
 
     def moved(self, stream: Array) -> list[Moved]:
-        """Name the features of `stream` (M F) that moved, those that moved furthest first.
+        """Name the features of `stream` (M F) that have moved, those that moved furthest first.
 
-        `since` is the first field after the CUSUM's last zero before it passed its threshold.
+        `since` is the first field after the CUSUM's last zero before it passed its threshold, the last time
+        that it did; what was over `LONG_OVER` fields ago isn't told.
 
         Raises
         ------
@@ -107,9 +111,10 @@ def _cusum(z: Array) -> Array:
 
 
 def _excursion(path: Array, threshold: float) -> tuple[int, int] | None:
-    """Find where a CUSUM (T) first passes its threshold, from its last zero before to the next one."""
+    """Find where a CUSUM (T) last passed its threshold, from its last zero before to the next one."""
     passed = np.flatnonzero(path > threshold)
     if not len(passed):
         return None
     zeros = np.concatenate([[-1], np.flatnonzero(path == 0), [len(path)]])
-    return int(zeros[zeros < passed[0]][-1]) + 1, int(zeros[zeros > passed[0]][0])
+    end = int(zeros[zeros > passed[-1]][0])
+    return (int(zeros[zeros < passed[-1]][-1]) + 1, end) if len(path) - end < LONG_OVER else None

@@ -13,13 +13,14 @@ import numpy as np
 from unstained.arrays import RawPlane
 from unstained.errors import BadInput
 from unstained.plates.images import IMAGE_SUFFIXES, read_image
+from unstained.provenance import read_json, write_json
 from unstained.trust.drift import DriftDetector, DriftSettings, calibrate_drift
 from unstained.trust.features import Vector
 from unstained.trust.moved import FeatureWatch, watch_features
 from unstained.trust.reference import Reference
 from unstained.trust.verdict import Trust, in_words
 
-RECORD, STATE = "verdicts.jsonl", "state.npz"
+RECORD, STATE, WATCHED = "verdicts.jsonl", "state.npz", "watched.json"
 
 PATIENCE_S = 30.0
 """An image that can't be read is taken for half-written so long after it last grew."""
@@ -54,15 +55,24 @@ class Watcher:
         """Go on with what the folder holds of an earlier watch.
 
         Where the detector is another by now, by its run time or its reference, its window starts anew.
+
+        Raises
+        ------
+        BadInput
+            The earlier watch was of another folder, whose images may be called the same.
         """
-        if (self.out / RECORD).exists():
-            for line in (self.out / RECORD).read_text(encoding="utf-8").splitlines():
-                self.done.add(str(json.loads(line)["image"]))
+        watched = {"folder": None if self.folder is None else str(self.folder.resolve())}
+        if (earlier := read_json(self.out / WATCHED)) not in (None, watched):
+            raise BadInput(
+                f"{self.out} is of a watch of {earlier['folder']}; choose another --out, or --overwrite"
+            )
+        write_json(self.out / WATCHED, watched)
+        self.done |= {str(found["image"]) for found in recorded(self.out)}
         if self.detector is not None and (self.out / STATE).exists():
             with np.load(self.out / STATE, allow_pickle=False) as state:
-                earlier = DriftDetector.restored({name: state[name] for name in state.files})
-            if earlier.calibration.is_that_of(self.detector.calibration):
-                self.detector = earlier
+                known = DriftDetector.restored({name: state[name] for name in state.files})
+            if known.calibration.is_that_of(self.detector.calibration):
+                self.detector = known
 
     def take(self, path: Path) -> dict[str, Any]:
         """Judge one image, and say whether images drift; written down before it is given back.
@@ -83,7 +93,9 @@ class Watcher:
         with (self.out / RECORD).open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(found, ensure_ascii=False) + "\n")
         if self.detector is not None:
-            np.savez(self.out / STATE, **self.detector.state())  # type: ignore[arg-type]
+            unfinished = self.out / f".unfinished-{STATE}"
+            np.savez(unfinished, **self.detector.state())  # type: ignore[arg-type]
+            unfinished.replace(self.out / STATE)
         self.done.add(name)
         return found
 
@@ -119,7 +131,8 @@ def detectors(
         return None, None
     points, rng = reference.compressed(reference.plain), np.random.default_rng(0)
     if ert is not None:
-        known = calibrate_drift(reference.own_unusual, reference.wells, DriftSettings(ert=ert), rng)
+        settings = DriftSettings.checked({"ert": ert}, "--ert")
+        known = calibrate_drift(reference.own_unusual, reference.wells, settings, rng)
     varying = np.flatnonzero(np.ptp(points, axis=0) > 0)
     names = [reference.names[index] for index in varying]
     return known, watch_features(points[:, varying], reference.wells, names, known.calibration.ert, rng)
@@ -127,8 +140,20 @@ def detectors(
 
 def begin_anew(out: Path) -> None:
     """Forget an earlier watch: its verdicts and the detector's state are removed."""
-    for name in (RECORD, STATE):
+    for name in (RECORD, STATE, WATCHED):
         (out / name).unlink(missing_ok=True)
+
+
+def recorded(out: Path) -> list[dict[str, Any]]:
+    """Read what a watch has found so far; a last line that isn't whole is being written, or never was."""
+    found = []
+    path = out / RECORD
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return found
 
 
 def follow(folder: Path, *, once: bool = False, idle_s: float | None = None) -> Iterator[Path]:
@@ -163,16 +188,19 @@ def follow(folder: Path, *, once: bool = False, idle_s: float | None = None) -> 
     observer.start()
     try:
         for path in sorted(folder.rglob("*")):
-            yield from _whole(path, given, patience_s=PATIENCE_S)
+            age_s = max(0.0, time.time() - path.stat().st_mtime) if path.is_file() else 0.0
+            yield from _whole(path, given, patience_s=max(0.0, PATIENCE_S - age_s))
         last = time.monotonic()
-        while idle_s is None or time.monotonic() - last < idle_s:
+        while True:
             try:
                 path = arrived.get(timeout=POLL_S)
             except queue.Empty:
+                if idle_s is not None and time.monotonic() - last >= idle_s:
+                    return
                 continue
             for each in _whole(path, given, patience_s=PATIENCE_S):
-                last = time.monotonic()
                 yield each
+                last = time.monotonic()  # judging it takes its time
     finally:
         observer.stop()
         observer.join()
