@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from unstained import pipeline
-from unstained.errors import BadInput, MissingChannel, OutputExists, WrongModel
+from unstained.errors import BadInput, MissingChannel, OutputExists, OutputFailed, WrongModel
 from unstained.networks.bundle import Model, ModelCard, load_model_bundle
 from unstained.networks.normalisation import StainScale
 from unstained.networks.unet import UNet, UNetSettings
@@ -148,6 +148,15 @@ def test_nothing_is_left_where_a_training_is_refused(plate, tmp_path):
     with pytest.raises(OutputExists):
         pipeline.train(plate, pipeline.Plan(SUBJECT, tiny()), tmp_path / "there")
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_a_training_onto_what_is_no_model_is_refused_before_it_begins(plate, plan, tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious", encoding="utf-8")
+    monkeypatch.setattr(pipeline, "fit_model", None)
+    with pytest.raises(OutputFailed, match="isn't a model"):
+        pipeline.train(plate, plan, tmp_path / "mine", overwrite=True)
+    assert (tmp_path / "mine" / "thesis.txt").exists()
 
 
 def test_overlapping_fields_are_never_parted(tmp_path):

@@ -22,7 +22,7 @@ from unstained.measurement.known import MEASURED
 from unstained.measurement.lineage import with_lineage
 from unstained.measurement.plates import Tables, measure_plate, measure_real, stored_tables
 from unstained.measurement.wells import write_tables
-from unstained.networks.bundle import Model, load_model_bundle, save_model
+from unstained.networks.bundle import Model, load_model_bundle, refuse_replacing, save_model
 from unstained.plates.foreign import is_ours
 from unstained.plates.importing import ImportSettings, import_plate
 from unstained.plates.overlaps import common_ground
@@ -123,6 +123,7 @@ def train(
         Nothing is left at `out` then.
     """
     refuse_output(out, overwrite)
+    refuse_replacing(out)
     subject, settings = plan.subject, plan.settings
     _need_channels(plate, *subject.channels)
     begin = None

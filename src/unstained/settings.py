@@ -48,7 +48,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise BadSettings(str(path), " ".join(str(error).split())) from error
     if not isinstance(values, dict):
         raise BadSettings(str(path), "it must hold lines of 'name: value'")
-    return values
+    return {str(name): value for name, value in values.items()}
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -329,7 +329,20 @@ def test_evaluation_of_unknown_fields(refused, predicted, plate, tmp_path):
         (("--device", "tpu"), ("'tpu'", "auto, cpu, cuda")),
         (("--precision", "8"), ("'8'", "bf16")),
         (("--devices", "none"), ("'none'", "number")),
+        (("--seed", -1), ("seed", "greater than or equal to 0")),
     ],
 )
 def test_settings_of_a_training(refused, plate, tmp_path, words, said):
     refused("train", plate, "--out", tmp_path / "m", *TRAIN, *words, said=said, out=tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--webhook", "example.com/hook"), ("--webhook", "https://")),
+        (("--on-alarm", "say 'drift"), ("--on-alarm", "quotation")),
+    ],
+)
+def test_an_alarm_that_could_not_be_raised_is_refused_before_watching(refused, images, tmp_path, words, said):
+    refused("drift", "watch", images, "--model", "cho-four", "--out", tmp_path / "w", *words, said=said,
+            out=tmp_path / "w")  # fmt: skip

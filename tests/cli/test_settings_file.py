@@ -39,6 +39,8 @@ def test_values_become_defaults_and_stage_settings_are_kept(context, tmp_path):
         ("crops: {side: 64}", ("'crops'", "crops.side")),
         ("- 7", ("name: value",)),
         ("steps: [", ("settings.yaml",)),
+        ("on: true", ("'True'", "steps")),
+        ("1: 2", ("'1'",)),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line(run, tmp_path, text, said):

@@ -212,3 +212,10 @@ def test_ramps_end_at_their_strength_and_gains_grow_evenly():
 def test_no_such_corruption():
     with pytest.raises(BadSettings, match="'fog' is none; there are: thesis_defocus"):
         find_kind("fog")
+
+
+@pytest.mark.parametrize("level", [0, 500, 1000, 65535])
+def test_a_dead_field_is_out_of_focus_without_becoming_nan(level):
+    dead = np.full((64, 64), level, np.uint16)
+    for kind in KINDS:
+        assert np.isfinite(done(kind, find_kind(kind).severities[2], dead).plane).all()

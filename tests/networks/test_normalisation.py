@@ -109,5 +109,6 @@ def test_another_microscopes_contrast_is_brought_to_the_nearest_that_is_known():
 
 @pytest.mark.parametrize("plane", [texture() - 3, texture() * 0])
 def test_fields_without_light_have_no_contrasts_and_are_scaled_each_by_itself(plane):
-    assert PLAIN.knowing([cells(0.5), plane]).contrasts is None
+    assert PLAIN.knowing([plane]).contrasts is None
+    assert PLAIN.knowing([cells(0.5), plane]).contrasts == PLAIN.knowing([cells(0.5)]).contrasts
     assert np.isfinite(KNOWING.apply(plane)).all()

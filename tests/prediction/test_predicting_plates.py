@@ -272,6 +272,26 @@ def test_an_image_takes_one_model_of_each_stain_and_name(unchanging, tmp_path):
     assert not (tmp_path / "out.tif").exists()
 
 
+def test_a_source_that_was_imported_anew_gives_its_plate_map_and_no_lost_field_stays(
+    plate, labeller, tmp_path
+):
+    out, source = tmp_path / "out.zarr", {"name": "P1", "channels": ("TL", "DNA"), "pixel_size_um": 0.5}
+    predict_plate(plate, labeller, out)
+    clones = pd.DataFrame({"well": ["A01", "B03"], "clone": ["k1", "k2"]})
+    for fields in (list(FIELDS), list(FIELDS)[1:]):
+        writer = create_plate(tmp_path / "in.zarr", **source, conditions=clones, overwrite=True)
+        for field in fields:
+            writer.write_field(field, pixels(field))
+        again = writer.finish()
+        if len(fields) == len(FIELDS):
+            assert predict_plate(again, labeller, out).conditions["clone"].tolist() == ["k1", "k2"]
+            with pytest.raises(OutputExists):
+                predict_plate(again, labeller, out)
+        else:
+            with pytest.raises(OutputFailed, match=r"it holds A01/0, which .* has no longer"):
+                predict_plate(again, labeller, out)
+
+
 def test_a_run_begun_otherwise_is_not_mixed_in(plate, labeller, unchanging, tmp_path):
     out = tmp_path / "out.zarr"
     with pytest.raises(Interrupted):

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from unstained.stains.targets import Target, above_rolling_ball, make_target, target_steps, white_top_hat
+from unstained.stains.targets import (
+    Target,
+    above_rolling_ball,
+    less_noisy,
+    make_target,
+    target_steps,
+    white_top_hat,
+)
 
 RNG = np.random.default_rng(0)
 SPOTS = np.zeros((160, 160), np.float32)
@@ -75,3 +82,9 @@ def test_a_ball_rolls_alike_on_a_coarser_grid_and_a_flat_plane_has_nothing_above
     fine, coarse = above_rolling_ball(plane, 15), above_rolling_ball(plane, 16)
     assert np.corrcoef(fine.ravel(), coarse.ravel())[0, 1] > 0.97
     assert not above_rolling_ball(np.full((20, 20), 7, np.float32), 5).any()
+
+
+@pytest.mark.parametrize("method", ["median", "wavelet", "non_local_means"])
+def test_a_constant_plane_has_no_noise_to_reduce(method):
+    flat = np.full((40, 50), 100, np.float32)
+    np.testing.assert_array_equal(less_noisy(flat, method), flat)

@@ -135,3 +135,32 @@ def test_frm_is_the_published_recipe() -> None:
     assert FRM.crops.side == 256
     assert FRM.crops.scale == 1
     assert not FRM.crops.flip
+
+
+def test_a_region_without_stain_is_no_failure_to_predict_it() -> None:
+    blank = TrainingPlanes.from_arrays(np.zeros((96, 96), np.float32), np.zeros((1, 96, 96), np.float32))
+    seen = [fit([relief(0)], regions, SMALL, **CPU).pcc for regions in ([relief(1)], [relief(1), blank])]
+    assert seen[0] == pytest.approx(seen[1], rel=0.02)
+
+
+def test_minutes_and_as_many_steps_train_the_same_weights_also_with_dropout() -> None:
+    dropping = SMALL.model_copy(
+        update={"steps": None, "minutes": 0.005, "network": SMALL.network.updated(dropout=True)}
+    )
+    timed = fit([relief(0)], [relief(1)], dropping, **CPU)
+    counted = fit([relief(0)], [relief(1)], timed.settings, **CPU)
+    assert all(torch.equal(a, b) for a, b in zip(weights(timed), weights(counted), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"network": {"inputs": 2}}, "one label-free plane"),
+        ({"network": {"depth": 5}, "crops": {"side": 48}}, "isn't a multiple of 32"),
+        ({"network": {"batch_norm": True}, "crops": {"side": 16}, "batch": 1}, "one pixel"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_settings_that_no_network_can_be_trained_with_are_refused(settings, said) -> None:
+    with pytest.raises(BadSettings, match=said):
+        TrainingSettings.checked(settings)

@@ -69,7 +69,7 @@ def test_sums_weigh_their_parts(real: torch.Tensor) -> None:
     assert bce(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)).item() == pytest.approx(0.6931, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["mae", "mse+", "x*mse", "-1*mse", "mse+0*pearson", ""])
+@pytest.mark.parametrize("name", ["mae", "mse+", "x*mse", "-1*mse", "mse+0*pearson", "nan*mse", "inf*mse"])
 def test_unknown_losses_are_refused_in_one_line(name: str) -> None:
     with pytest.raises(BadSettings, match="is not a sum of losses") as caught:
         named_loss(name)

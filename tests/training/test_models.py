@@ -9,9 +9,11 @@ import pytest
 from scipy.ndimage import gaussian_filter, shift
 from torch import Tensor
 
-from unstained.networks.normalisation import Normalisation
+from unstained.errors import BadSettings
+from unstained.networks.normalisation import Normalisation, StainScale
+from unstained.networks.unet import UNetSettings
 from unstained.training.crops import TrainingPlanes
-from unstained.training.models import is_to_be_calibrated, stain_offset
+from unstained.training.models import Subject, fit_model, is_to_be_calibrated, stain_offset
 from unstained.training.pairs import Pairs
 from unstained.training.recipes import TrainingSettings
 
@@ -79,3 +81,13 @@ def test_a_dead_network_has_no_offset(value: float) -> None:
 )
 def test_units_are_fitted_unless_a_loss_means_them_otherwise(loss: str, fitted: bool) -> None:
     assert is_to_be_calibrated(loss) is fitted
+
+
+def test_a_training_that_diverges_says_so_in_one_line() -> None:
+    small = {"network": UNetSettings(width=2, depth=2), "crops": {"side": 32}, "steps": 6}
+    settings = TrainingSettings(**small, optimiser="sgd", learning_rate=1e12)
+    regions = tuple(region(seed, (0, 0)) for seed in range(2))
+    scales = (StainScale(offset=0, gain=1),)
+    pairs = Pairs(regions[:1], regions[1:], scales, (), (), 1.0, Normalisation(), (None,))
+    with pytest.raises(BadSettings, match="diverged"):
+        fit_model(Subject("m", "TL", {"nuclei": "DNA"}), pairs, settings, accelerator="cpu", devices=1)

@@ -121,7 +121,7 @@ def train(
             overwrite=overwrite,
             **lightning_devices(device, devices, precision),
         )
-        pcc, taken = model.card.metrics.get("validation_pcc"), model.card.training.get("steps")
+        pcc, taken = model.card.metrics.get("validation_pcc"), model.card.training.get("steps_taken")
         shown = "not validated" if pcc is None else f"PCC {pcc:.3f} on validation"
         told.say(f"wrote {out}: {input} → {stain}, {taken} steps, {shown}")
         told.say(f"next: unstained predict {plate} --model {out} --out predicted.zarr")
@@ -186,6 +186,8 @@ def lightning_devices(device: str, devices: str, precision: str) -> dict[str, An
     BadSettings
         A word isn't known.
     """
+    import torch
+
     from unstained.errors import BadSettings, listed
 
     accelerators = {"auto": "auto", "cpu": "cpu", "cuda": "gpu"}
@@ -195,6 +197,10 @@ def lightning_devices(device: str, devices: str, precision: str) -> dict[str, An
             raise BadSettings(option, f"{value!r} is none of: {listed(known)}")
     if devices != "auto" and not (devices.isdigit() and int(devices)):
         raise BadSettings("--devices", f"{devices!r} is neither a number nor auto")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise BadSettings("--device", "cuda was asked for, but PyTorch finds no GPU here")
+    if device != "cpu" and devices != "auto" and 0 < torch.cuda.device_count() < int(devices):
+        raise BadSettings("--devices", f"{devices} GPUs were asked for; here are {torch.cuda.device_count()}")
     return {
         "accelerator": accelerators[device],
         "devices": devices if devices == "auto" else int(devices),

@@ -32,7 +32,7 @@ def take_settings(context: typer.Context, file: Path | None) -> Path | None:
             fault = f"{context.command_path} has no setting {unknown[0]!r}"
             raise BadSettings(str(file), fault, known=sorted(options | further))
         single = {str(each.name) for each in context.command.params if not getattr(each, "multiple", False)}
-        given = _pick(values, options) | _with_commas(_pick(values, options & single))
+        given = _in_lists(_pick(values, options - single)) | _with_commas(_pick(values, options & single))
         context.default_map = {**(context.default_map or {}), **given}
         context.meta[MORE] = _pick(values, further - options)
     return file
@@ -67,6 +67,11 @@ def _stage_settings(command: str) -> set[str]:
         inner = getattr(field.annotation, "model_fields", None)
         names |= {f"{name}.{part}" for part in inner} if inner else {name}
     return names
+
+
+def _in_lists(values: dict[str, Any]) -> dict[str, Any]:
+    """Write a lone value of an option that can be given several times as a list."""
+    return {name: value if isinstance(value, list) else [value] for name, value in values.items()}
 
 
 def _with_commas(values: dict[str, Any]) -> dict[str, Any]:

@@ -324,7 +324,10 @@ def on_the_way(kind: Kind, strength: float, share: float) -> float:
 
 def _noise(plane: Plane) -> float:
     """Estimate the standard deviation of the noise of single pixels, by the finest wavelets."""
-    return float(restoration.estimate_sigma(plane))
+    if plane.min() == plane.max():  # a dead field: no wavelet to measure it by
+        return 0.0
+    found = float(restoration.estimate_sigma(plane))
+    return found if np.isfinite(found) else 0.0
 
 
 def _with_noise(plane: RawPlane, deviation: Plane | float, rng: Rng) -> Plane:

@@ -7,7 +7,7 @@ from napari.layers import Layer
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_info
 
-from unstained.errors import UnstainedError
+from unstained.errors import BadInput, UnstainedError
 from unstained.napari.labelling import Labelled, label_plane, pixel_size_of, shown_plane
 from unstained.networks.bundle import bundled_models
 from unstained.prediction.labeller import load_model
@@ -28,6 +28,8 @@ def begin(viewer: Any, image: Any, model: str, own_model: str = "", pixel_size_u
     `own_model` is the path of a model, in place of the bundled one; a pixel size of 0 is what the layer says.
     """
     try:
+        if getattr(image, "rgb", False):
+            raise BadInput(f"{image.name} is in colour; take one channel of it")
         size_um = pixel_size_um or pixel_size_of(image.scale, image.units)
         data = image.data[0] if image.multiscale else image.data
         plane = shown_plane(data, image.world_to_data(viewer.dims.point[-image.ndim :]))

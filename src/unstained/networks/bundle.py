@@ -104,6 +104,17 @@ class Model:
         return self.card.name
 
 
+def refuse_replacing(out: Path) -> None:
+    """Refuse to replace what isn't a model.
+
+    Raises
+    ------
+    OutputFailed
+    """
+    if not _is_replaceable(out):
+        raise OutputFailed(out, "what is there isn't a model, so it isn't replaced; choose another name")
+
+
 def save_model(model: Model, out: Path, *, overwrite: bool = False) -> Path:
     """Write a model to a folder, or to one file where `out` ends in .zip; whole or not at all.
 
@@ -113,8 +124,7 @@ def save_model(model: Model, out: Path, *, overwrite: bool = False) -> Path:
         `out` is there and may not be replaced, or can't be written.
     """
     refuse_existing(out, overwrite)
-    if not _is_replaceable(out):
-        raise OutputFailed(out, "what is there isn't a model, so it isn't replaced; choose another name")
+    refuse_replacing(out)
     state = {name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()}
     weights = save(state)
     card = model.card.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})

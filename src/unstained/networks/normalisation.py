@@ -67,9 +67,9 @@ class Normalisation(Settings):
         return _contrast(plane, self._measured(plane, slow)[1])
 
     def knowing(self, fields: Iterable[RawPlane]) -> Self:
-        """Give this normalisation with the contrasts of training fields (Y X); of dark ones, none."""
-        found = [self.contrast(plane) for plane in fields]
-        if not found or not np.isfinite(found).all() or min(found) <= 0:
+        """Give this normalisation with the contrasts of training fields (Y X); dark ones have none."""
+        found = [each for plane in fields if np.isfinite(each := self.contrast(plane)) and each > 0]
+        if not found:
             return self.model_copy(update={"contrasts": None})
         known = Contrasts(min(found), float(np.median(found)), max(found))
         return self.model_copy(update={"contrasts": known})

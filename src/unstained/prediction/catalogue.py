@@ -1,5 +1,6 @@
 """Which models are at hand, and which of them fit the images of a plate."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,7 @@ def models_at_hand(folder: Path | None = None, plate: Plate | None = None) -> li
     if folder is not None:
         if not folder.is_dir():
             raise BadInput(f"no folder of models at {folder}")
-        paths = sorted(
-            path for path in (folder, *folder.iterdir()) if (path / CARD).is_file() or path.suffix == ".zip"
-        )
+        paths = sorted(path for path in (folder, *folder.iterdir()) if _is_model(path))
         found += [Listed(path, False, read_card(path)) for path in paths]
     if plate is None:
         return found
@@ -58,6 +57,14 @@ def models_at_hand(folder: Path | None = None, plate: Plate | None = None) -> li
         Listed(each.path, each.bundled, each.card, misfit(each.card, plate), caution(each.card, plate))
         for each in found
     ]
+
+
+def _is_model(path: Path) -> bool:
+    """Tell whether a folder or a .zip holds a model's card; other programs' packages are .zip files, too."""
+    if path.suffix != ".zip" or not zipfile.is_zipfile(path):
+        return (path / CARD).is_file()
+    with zipfile.ZipFile(path) as inside:
+        return CARD in inside.namelist()
 
 
 def misfit(card: ModelCard, plate: Plate) -> str | None:

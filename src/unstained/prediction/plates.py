@@ -25,7 +25,8 @@ from unstained.networks.bundle import ModelCard
 from unstained.ordered import in_order
 from unstained.plates import storage
 from unstained.plates.listing import field_path
-from unstained.plates.plate import FieldName, Plate, PlateWriter, create_plate, fingerprint
+from unstained.plates.opening import write_conditions
+from unstained.plates.plate import FieldName, Plate, PlateWriter, create_plate, fingerprint, open_plate
 from unstained.prediction.grids import pixel_scale
 from unstained.prediction.labeller import Labeller, refuse_alike
 from unstained.prediction.lanes import in_lanes
@@ -98,7 +99,8 @@ def predict_plate(  # noqa: PLR0913 (all but three have a default that is right 
     with nullcontext(_here) if workers is None else workers.gathered() as each:
         writer = job.begun(out, overwrite=overwrite)
         pending = [field for field in fields if field not in writer.done or not job.is_current(out, field)]
-        if not pending and writer.info.get("complete"):
+        followed = _follow_source(writer, plate, out)
+        if not pending and not followed and writer.info.get("complete"):
             raise OutputExists(out)
         if pending:
             writer.reopen(job.provenance())
@@ -108,6 +110,29 @@ def predict_plate(  # noqa: PLR0913 (all but three have a default that is right 
                 if progress is not None:
                     progress(number, len(fields))
     return writer.finish(needed=fields)
+
+
+def _follow_source(writer: PlateWriter, plate: Plate, out: Path | str) -> bool:
+    """Give a plate that is gone on with the plate map that its source has by now; says whether it changed.
+
+    Raises
+    ------
+    OutputFailed
+        It holds fields that its source has no longer.
+    """
+    if not writer.done:
+        return False
+    if gone := sorted(writer.done - set(plate.fields)):
+        held = f"it holds {listed(map(str, gone))}, which {plate.path} has no longer"
+        raise OutputFailed(out, f"{held}; choose another name or add --overwrite")
+    if writer.info.get("complete"):
+        before = open_plate(out).conditions
+        now = plate.conditions[plate.conditions["well"].isin(before["well"])].reset_index(drop=True)
+        if now.astype(str).equals(before.astype(str)):
+            return False
+    if len(plate.conditions.columns) > 1:
+        write_conditions(writer.path, plate.conditions)
+    return True
 
 
 def refuse_unfit(

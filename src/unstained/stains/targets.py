@@ -78,8 +78,11 @@ def target_steps(plane: RawPlane, target: Target, *, pixel_size_um: float | None
 def less_noisy(plane: Plane, method: str) -> Plane:
     """Reduce the noise of a plane (Y X): `median` of 3×3, `wavelet` (BayesShrink) or `non_local_means`.
 
-    The latter two take the noise's strength from the plane itself, by its finest wavelets.
+    The latter two take the noise's strength from the plane itself, by its finest wavelets. A constant plane
+    has none.
     """
+    if plane.min() == plane.max():
+        return np.asarray(plane, dtype=np.float32)
     if method == "median":
         calm = median_filter(plane, 3, mode="nearest")
     elif method == "wavelet":

@@ -37,7 +37,7 @@ class AutoencodingSettings(Settings):
     batch: int = Field(16, ge=1, description="crops a step")
     most_crops: int = Field(2000, ge=1, description="of more crops, so many are learnt from, evenly thinned")
     learning_rate: float = Field(1e-3, gt=0, description="of Adam")
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
 
 class Epoch(NamedTuple):

@@ -58,7 +58,7 @@ class Fitted:
 
     network: UNet
     course: tuple[Progress, ...]
-    settings: TrainingSettings  # with the steps that were taken
+    settings: TrainingSettings  # with the steps that were planned; early stopping takes fewer
     pcc: float | None  # of the kept weights on the validation regions
 
 
@@ -138,7 +138,7 @@ class Fitting(lightning.LightningModule):
         label_free, stained = batch
         predicted = self.network(label_free)
         r, contrast = correlations(predicted, stained)
-        self._seen.append((r * contrast).sum() / contrast.sum().clamp(min=1))
+        self._seen.append(torch.stack([(r * contrast).sum(), contrast.sum()]))
         if index == 0 and self.folder is not None and self.global_rank == 0:
             write_sample(self.folder / SAMPLE, label_free[0], predicted[0], stained[0])
 
@@ -147,8 +147,9 @@ class Fitting(lightning.LightningModule):
 
     @property
     def seen_pcc(self) -> float:
-        """Mean PCC of the regions validated since `on_validation_epoch_start`."""
-        return float(torch.stack(self._seen).mean())
+        """Mean PCC of the regions validated since `on_validation_epoch_start` that show any stain."""
+        total, number = torch.stack(self._seen).sum(dim=0)
+        return float(total / number.clamp(min=1))
 
     def on_validation_epoch_end(self) -> None:
         self.pcc = self.seen_pcc
@@ -209,7 +210,7 @@ def fit(
         if start is not None:
             network.load_state_dict(start.state_dict())
         if settings.steps is None:
-            steps = _steps_kept(folder) or steps_in(network, train, validation, settings)
+            steps = _steps_kept(folder) or steps_in(network, train, validation, settings, _device(devices))
             settings = settings.model_copy(update={"steps": steps, "minutes": None})
         fitting = Fitting(network, settings, train, validation, tell)
         fitting.folder = folder
@@ -252,24 +253,48 @@ def steps_in(
     train: Sequence[TrainingPlanes],
     validation: Sequence[TrainingPlanes],
     settings: TrainingSettings,
+    device: str = "cpu",
 ) -> int:
-    """Count the steps that fit into the settings' minutes, validations included, by a few timed on a copy."""
-    copy = in_channels_last(UNet(settings.network))
-    copy.load_state_dict(network.state_dict())
-    trial = Fitting(copy, settings.model_copy(update={"steps": 10}), train, validation, lambda _: None)
-    optimiser = _optimiser(copy, trial.settings)["optimizer"]
-    batches = iter(trial.train_dataloader())
-    times: list[float] = []
-    while len(times) < 3 or (len(times) < 8 and sum(times) < WARM_UP_S):
-        began = time.perf_counter()
-        trial.training_step(next(batches), 0).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(copy.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
-        times.append(time.perf_counter() - began)
-    per_step = float(np.median(times[1:]))
-    seconds = 60 * (settings.minutes or MINUTES)
-    return max(1, int((seconds - VALIDATIONS * _validation_time(trial)) / per_step))
+    """Count the steps that fit into the settings' minutes, validations included, by a few timed on a copy.
+
+    Random numbers are as they were afterwards, so that as many steps given as such train the same weights.
+    """
+    with torch.random.fork_rng():
+        copy = in_channels_last(UNet(settings.network))
+        copy.load_state_dict(network.state_dict())
+        planned = settings.model_copy(update={"steps": 10})
+        trial = Fitting(copy, planned, train, validation, lambda _: None).to(device)
+        optimiser = _optimiser(copy, trial.settings)["optimizer"]
+        batches = iter(trial.train_dataloader())
+        times: list[float] = []
+        while len(times) < 3 or (len(times) < 8 and sum(times) < WARM_UP_S):
+            began = time.perf_counter()
+            batch = _on(device, next(batches))
+            trial.training_step(batch, 0).backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(copy.parameters(), 1.0)
+            optimiser.step()
+            optimiser.zero_grad()
+            _wait_for(device)
+            times.append(time.perf_counter() - began)
+        per_step = float(np.median(times[1:]))
+        seconds = 60 * (settings.minutes or MINUTES)
+        return max(1, int((seconds - VALIDATIONS * _validation_time(trial, device)) / per_step))
+
+
+def _device(devices: dict[str, Any]) -> str:
+    """Say where Lightning will train, in PyTorch's words."""
+    on_gpu = devices.get("accelerator", "auto") in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return "cuda" if on_gpu else "cpu"
+
+
+def _on(device: str | torch.device, batch: Batch) -> Batch:
+    label_free, stained = batch
+    return label_free.to(device), stained.to(device)
+
+
+def _wait_for(device: str) -> None:
+    if device != "cpu":
+        torch.cuda.synchronize()
 
 
 @contextmanager
@@ -297,16 +322,18 @@ def _quiet_lightning() -> Iterator[None]:
 def _validated(fitting: Fitting) -> float:
     """Give the validation PCC of the network as it is."""
     fitting.on_validation_epoch_start()
+    device = next(fitting.network.parameters()).device
     with torch.inference_mode():
         for batch in fitting.val_dataloader():
-            fitting.validation_step(batch, 0)
+            fitting.validation_step(_on(device, batch), 0)
     return fitting.seen_pcc
 
 
-def _validation_time(fitting: Fitting) -> float:
+def _validation_time(fitting: Fitting, device: str) -> float:
     began = time.perf_counter()
     if fitting.validation_fields:
         _validated(fitting)
+        _wait_for(device)
     return time.perf_counter() - began
 
 

@@ -94,6 +94,6 @@ def _weighted(part: str, name: str) -> tuple[float, Loss]:
         factor = float(weight) if weight else 1.0
     except ValueError:
         factor = -1.0
-    if loss not in LOSSES or factor <= 0:
+    if loss not in LOSSES or not 0 < factor < float("inf"):
         raise BadSettings("loss", f"{name!r} is not a sum of losses like 'mse+0.5*pearson'", known=LOSSES)
     return factor, LOSSES[loss]

@@ -128,7 +128,13 @@ def fit_model(
     tell: Callable[[Progress], None] = lambda _: None,
     **devices: Any,
 ) -> tuple[Model, Fitted]:
-    """Fit a network to pairs; gives a model whose card still lacks plate and split (`with_origin`)."""
+    """Fit a network to pairs; gives a model whose card still lacks plate and split (`with_origin`).
+
+    Raises
+    ------
+    BadSettings, WrongModel
+        The training diverged, or what it starts from doesn't predict the stains.
+    """
     if start is not None:
         start = for_stains(start, tuple(subject.targets))
         settings = settings.model_copy(update={"network": start.card.network})
@@ -144,6 +150,7 @@ def fit_model(
         tell=tell,
         **devices,
     )
+    _refuse_diverged(fitted, pairs)
     scales = tuple(
         camera_scale(fitted, pairs.train, index, scale) if is_to_be_calibrated(losses[index]) else scale
         for index, scale in enumerate(pairs.scales)
@@ -171,6 +178,14 @@ def fit_model(
         attribution=subject.attribution,
     )
     return Model(card, fitted.network, course_files(fitted.course)), fitted
+
+
+def _refuse_diverged(fitted: Fitted, pairs: Pairs) -> None:
+    """Refuse a network that gives no numbers, which no unit and no score can be made of."""
+    with torch.inference_mode():
+        predicted = fitted.network(even_sides(pairs.train[0]).label_free[None])
+    if not torch.isfinite(predicted).all() or not np.isfinite(fitted.pcc or 0.0):
+        raise BadSettings("learning_rate", "the training diverged: the network gives no numbers; lower it")
 
 
 def for_stains(start: Model, stains: tuple[str, ...]) -> Model:
@@ -309,6 +324,7 @@ def _mirrored_mean(fitted: Fitted, label_free: Tensor, mirrors: Sequence[tuple[i
 def _training_record(fitted: Fitted, pairs: Pairs, start: Model | None) -> dict[str, Any]:
     return {
         **fitted.settings.model_dump(mode="json"),
+        "steps_taken": fitted.course[-1].step if fitted.course else fitted.settings.steps,
         "from": start.name if start else None,
         "shifts": {
             name: {"dy": s.dy, "dx": s.dx, "corrected": s.certain} for name, s in pairs.shifts.items()

@@ -41,13 +41,24 @@ class TrainingSettings(Settings):
     steps: int | None = Field(
         None, ge=1, description="steps to take; the same steps and seed give the same weights"
     )
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     patience: int = Field(5, ge=1, description="stop after this many validations without gain")
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
         if self.minutes is not None and self.steps is not None:
             raise ValueError("give minutes or steps, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _crops_fit_the_network(self) -> Self:
+        side, multiple = self.crops.side, self.network.multiple
+        if self.network.inputs != 1:
+            raise ValueError("network.inputs: one label-free plane is read")
+        if side % multiple:
+            raise ValueError(f"crops.side {side} isn't a multiple of {multiple}, as network.depth asks for")
+        if self.network.batch_norm and self.batch == 1 and side == multiple:
+            raise ValueError(f"one crop of {side} px a step leaves batch norm one pixel; take larger ones")
         return self
 
 

@@ -115,6 +115,7 @@ def _described(plate: Plate, crops: Crops) -> pd.DataFrame:
     """Give what is known of every crop and of its well."""
     table = crops.table.assign(plate=plate.name)
     known = plate.conditions
+    known = known[["well", *(name for name in known if name not in OF_CROPS)]]
     return table.merge(known, on="well", how="left") if len(known.columns) > 1 else table
 
 
