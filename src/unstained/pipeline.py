@@ -1,7 +1,7 @@
 """The only module that knows the order of the stages: each function here is what one command does."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -551,7 +551,8 @@ def drift_check(
         plain[str(name)], verdict = _judged_field(labeller, plate.read(name, channel), size_um, real=real)
         verdicts.append(str(verdict["verdict"]))
         telling.count("check", done, len(fields))
-    found = check_fields(labeller.name, trust, plain, verdicts)
+    prints = {(name.well, name.field): plate.fingerprint(name, channel) for name in fields}
+    found = check_fields(labeller.name, trust, plain, verdicts, own=_own_wells(labeller, prints))
     if out is not None:
         models = {labeller.name: labeller.card.weights_sha256}
         inputs = {"plate": plate_record(plate, channel), "models": models}
@@ -598,6 +599,16 @@ def _trust_of(labeller: Labeller) -> Trust:
     if found is None:
         raise BadInput(f"model {labeller.name!r} keeps no reference to compare with; train it anew")
     return found
+
+
+def _own_wells(labeller: Labeller, prints: Mapping[tuple[str, int], str]) -> dict[str, str]:
+    """Find the wells that a model was made from by fields' pixels: well → what it was called then."""
+    known = {
+        print_: name.split("/")[0]
+        for prints_of_role in labeller.card.fingerprints.values()
+        for name, print_ in prints_of_role.items()
+    }
+    return {well: known[print_] for (well, _), print_ in prints.items() if print_ in known}
 
 
 def _judged_field(

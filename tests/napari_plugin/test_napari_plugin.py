@@ -5,6 +5,7 @@ import time
 import warnings
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -229,3 +230,13 @@ def test_the_widget_says_in_one_line_what_is_wrong(widget, monkeypatch):
     assert labelled(module.begin, app, viewer, image, "cho-brightfield") is None
     assert len(viewer.layers) == 1
     assert ["factor of 2" in said[0], "no model" in said[1], "units" in said[2]] == [True] * 3
+
+
+def test_a_picture_in_colour_is_no_label_free_plane(monkeypatch):
+    from unstained.napari import widget
+
+    said = []
+    monkeypatch.setattr(widget, "show_error", said.append)
+    image = layers.Image(np.zeros((40, 30, 3), np.uint8), rgb=True, name="photo")
+    assert widget.begin(SimpleNamespace(), image, "hela-rpe1-nuclei") is None
+    assert said == ["photo is in colour; take one channel of it"]

@@ -14,6 +14,7 @@ from unstained.networks import bundle
 from unstained.networks.bundle import Model, ModelCard, load_model_bundle, read_card, save_model
 from unstained.networks.normalisation import StainScale
 from unstained.networks.unet import UNet, UNetSettings
+from unstained.prediction.catalogue import models_at_hand
 
 SMALL = UNetSettings(width=2, depth=2, batch_norm=True)
 
@@ -227,3 +228,11 @@ def test_a_failure_while_writing_leaves_what_was_there(tmp_path, monkeypatch, na
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     if existing:
         assert load_model_bundle(out).name == "older"
+
+
+def test_other_programs_packages_are_passed_over_in_a_folder_of_models(tmp_path):
+    with zipfile.ZipFile(tmp_path / "zoo.zip", "w") as package:
+        package.writestr("rdf.yaml", "type: model")
+    save_model(make_model(), tmp_path / "mine.zip")
+    found = [each.path.name for each in models_at_hand(tmp_path) if not each.bundled]
+    assert found == ["mine.zip"]

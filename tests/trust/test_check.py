@@ -41,6 +41,20 @@ def test_fields_like_the_reference_pass(blob_trust, clean):
     assert found.reference_wells == 9
 
 
+def test_a_models_own_plate_is_like_itself(blob_trust):
+    reference = blob_trust.reference
+    plain = dict(zip(reference.fields, reference.plain.astype(float), strict=True))
+    wells = dict(zip((name.split("/")[0] for name in plain), reference.wells, strict=True))
+    found = check_fields("blobs", blob_trust, plain, ["trust"] * len(plain), own=wells)
+    assert found.p_value > 0.5
+    np.testing.assert_allclose(
+        reference.unusual_apart(reference.plain, reference.wells), reference.own_unusual
+    )
+    new = reference.unusual_apart(reference.plain, [None] * len(reference.wells))
+    np.testing.assert_allclose(new, reference.unusual(reference.plain))
+    assert np.linalg.norm(new) < np.linalg.norm(reference.own_unusual)
+
+
 def test_a_defocused_plate_is_told_apart(blob_plate, blob_model, blob_trust):
     rng = np.random.default_rng(0)
 

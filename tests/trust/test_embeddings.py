@@ -2,6 +2,7 @@
 
 import sys
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from unstained.networks.normalisation import StainScale
 from unstained.networks.unet import UNet, UNetSettings
 from unstained.plates.plate import FieldName, create_plate
 from unstained.prediction.engine import Engine
-from unstained.trust import embeddings, reducing
+from unstained.trust import embeddings, mapping, reducing
 from unstained.trust.clusters import (
     NONE,
     Clustering,
@@ -425,3 +426,13 @@ def test_a_map_of_a_plate_tells_of_every_crop(plate, model):
 
 def test_reducing_says_which_package_brings_what():
     assert set(reducing.PACKAGES) <= set(reducing.METHODS)
+
+
+def test_conditions_that_are_called_like_columns_of_crops_give_way_to_these():
+    known = {"well": ["A01"], "confluence": ["full"], "plate": ["P7"], "x": [1], "clone": ["K"]}
+    plate = SimpleNamespace(name="p", conditions=pd.DataFrame(known))
+    crops = SimpleNamespace(table=pd.DataFrame({"well": ["A01"], "confluence": [0.4], "kind": ["clean"]}))
+    table = mapping._described(plate, crops)
+    assert table.to_dict("records") == [
+        {"well": "A01", "confluence": 0.4, "kind": "clean", "plate": "p", "clone": "K"}
+    ]

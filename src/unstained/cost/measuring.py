@@ -133,7 +133,7 @@ def measure_times(
         threads=threads,
         cpu_share=float(np.clip(spent, 1e-3, 1)),
         field_px=shape,
-        working_megapixels=float(np.prod(working_shape(shape, card.working_scale))) / 1e6,
+        working_megapixels=float(np.prod(working_shape(shape, engine.zoom(plate.pixel_size_um)))) / 1e6,
         stains=len(card.stains),
         mirrors=_mirrors(card),
         step_flop=step_flop(bench.settings.network, bench.settings.crops.side, bench.settings.batch),

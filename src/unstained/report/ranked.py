@@ -110,7 +110,7 @@ def _map(plate: Any, wells: pd.DataFrame) -> PlateMap:
     }
     titles = {
         str(row["well"]): f"{row['well']}: rank {_shown(row['rank'], 'rank')}"
-        + (f", clone {row['clone']}" if "clone" in row else "")
+        + (f", clone {row['clone']}" if pd.notna(row.get("clone")) else "")
         for row in _rows(wells)
     }
     return plate_map(scores, titles, f"score, {plate}")

@@ -121,11 +121,19 @@ class Reference:
                 f"the reference has {len(self.fields)} fields of {len(set(self.wells))} wells; to say what is"
                 f" unusual among them takes {FEWEST_WELLS} wells"
             )
-        points, wells = self.compressed(self.plain), np.array(self.wells)
-        found = np.empty_like(points)
-        for well in set(self.wells):
-            inside = wells == well
-            found[inside] = Whitening.of(points[~inside], self._left_out)(points[inside])
+        return self.unusual_apart(self.plain, self.wells)
+
+    def unusual_apart(self, plain: Vector, wells: Sequence[str | None]) -> Vector:
+        """Give what is unusual in fields (N feature) of wells that the reference may hold, too.
+
+        Each is seen as all other wells of the reference see it, as new ones are; None stands for a new well.
+        """
+        points, known = self.compressed(plain), np.array(self.wells)
+        found = self._whitening(points)
+        for well in set(self.wells) & set(wells):
+            others = self.compressed(self.plain[known != well])
+            inside = np.array([each == well for each in wells])
+            found[inside] = Whitening.of(others, self._left_out)(points[inside])
         return found
 
     @cached_property
