@@ -139,7 +139,7 @@ def drift_watch(
 
     Begun again with the same --out, it goes on where it stopped.
 
-    Example: unstained drift watch scope/today --model cho-four --out watch --on-alarm "notify-send {cause}"
+    Example: unstained drift watch scope/today --model cho-four --out watch --webhook https://example.com/drift
     """
     with task("drift watch", json=json) as told:
         from unstained import pipeline
