@@ -67,6 +67,14 @@ def test_interrupted_training_goes_on_to_the_same_weights(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+def test_a_training_that_was_done_and_is_asked_for_again_gives_the_same_weights(tmp_path: Path) -> None:
+    settings = SMALL.model_copy(update={"steps": 20})  # the last step is validated, and its weights are best
+    first, again = (fit([relief(0)], [relief(1)], settings, folder=tmp_path, **CPU) for _ in range(2))
+    assert again.course[-1].step == 20
+    assert first.pcc == again.pcc
+    assert all(torch.equal(a, b) for a, b in zip(weights(first), weights(again), strict=True))
+
+
 def test_it_learns_the_stain_from_the_relief() -> None:
     one_light = SMALL.crops.updated(rotate_deg=0.0, flip=False)  # turned, the relief would lose its direction
     longer = {"steps": 150, "patience": 50, "learning_rate": 2e-2, "crops": one_light}

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import lightning.pytorch as lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -39,7 +39,7 @@ MOST_FOR_FIELDS = 0.25
 WARM_UP_S = 10.0
 """The timed warm-up takes eight steps, fewer where they last longer than this together, but three."""
 
-_STEPS = "steps.txt"
+_STEPS, _STATE = "steps.txt", "last.ckpt"
 
 
 class Progress(NamedTuple):
@@ -244,7 +244,7 @@ def _keep_steps(folder: Path | None, settings: TrainingSettings) -> str | None:
         return None
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _STEPS).write_text(str(settings.steps), encoding="utf-8")
-    unfinished = folder / "last.ckpt"
+    unfinished = folder / _STATE
     return str(unfinished) if unfinished.exists() else None
 
 
@@ -337,6 +337,21 @@ def _validation_time(fitting: Fitting, device: str) -> float:
     return time.perf_counter() - began
 
 
+class _KeepState(lightning.Callback):
+    """Keeps the state between validations and after each; before, resuming would pass that one over."""
+
+    def __init__(self, folder: Path, every: int, validated_every: int | None) -> None:
+        self.folder, self.every, self.validated_every = folder, every, validated_every
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        step = trainer.global_step
+        if step % self.every == 0 and (self.validated_every is None or step % self.validated_every):
+            trainer.save_checkpoint(self.folder / _STATE)
+
+    def on_validation_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        trainer.save_checkpoint(self.folder / _STATE)
+
+
 def _trainer(
     settings: TrainingSettings, validated: bool, folder: Path | None, devices: dict[str, Any]
 ) -> lightning.Trainer:
@@ -344,18 +359,16 @@ def _trainer(
     callbacks: list[lightning.Callback] = []
     if validated:
         callbacks.append(EarlyStopping("validation_pcc", mode="max", patience=settings.patience))
-    if folder is not None:
-        callbacks.append(
-            ModelCheckpoint(folder, save_last=True, save_top_k=0, every_n_train_steps=max(1, steps // 20))
-        )
     every = max(1, steps // VALIDATIONS)
+    if folder is not None:
+        callbacks.append(_KeepState(folder, max(1, steps // 20), every if validated else None))
     return lightning.Trainer(
         max_steps=steps,
         callbacks=callbacks,
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        enable_checkpointing=folder is not None,
+        enable_checkpointing=False,
         val_check_interval=every if validated else None,
         check_val_every_n_epoch=None,
         limit_val_batches=None if validated else 0,
