@@ -346,3 +346,17 @@ def test_settings_of_a_training(refused, plate, tmp_path, words, said):
 def test_an_alarm_that_could_not_be_raised_is_refused_before_watching(refused, images, tmp_path, words, said):
     refused("drift", "watch", images, "--model", "cho-four", "--out", tmp_path / "w", *words, said=said,
             out=tmp_path / "w")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--fields", "A01"), ("--fields", "goes with a plate")),
+        (("--strict",), ("--strict", "goes with a plate")),
+        (("--pixel-size-um", 0), ("pixel_size_um", "larger than 0")),
+    ],
+)
+def test_one_image_takes_no_settings_of_a_plate(refused, images, model, tmp_path, words, said):
+    image = next(path for path in sorted(images.rglob("*.tif")))
+    out = tmp_path / "predicted.tif"
+    refused("predict", image, "--model", model, "--out", out, *words, said=said, out=out)

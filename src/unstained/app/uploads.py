@@ -16,9 +16,6 @@ from unstained.plates.images import IMAGE_SUFFIXES, RASTER_SUFFIXES, TIFF_SUFFIX
 from unstained.plates.tiff import reading_file
 from unstained.plates.vendor import READERS
 
-MOST_MB = 1024
-"""A larger file is refused by the server."""
-
 MOST_PX = 120_000_000
 """Of one plane: a file of a few kB can claim to hold more than any memory does."""
 

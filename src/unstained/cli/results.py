@@ -88,6 +88,9 @@ def predict(
         if Path(source).is_file():
             if crew is not None:
                 raise BadSettings("--workers", "several processes go with a plate; this is one image")
+            for option, value in (("--fields", fields), ("--input", input), ("--strict", strict)):
+                if value:
+                    raise BadSettings(option, "it goes with a plate; this is one image")
             image, tiff = Path(source), Path(out)
             rows = _predict_image(told, image, labellers, tiff, pixel_size_um, overwrite=overwrite)
         else:

@@ -18,7 +18,7 @@ from unstained.version import __version__
 if TYPE_CHECKING:
     from unstained.pipeline import Telling
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
+FAILED, INTERRUPTED = 1, 130
 
 
 class Task:

@@ -66,7 +66,6 @@ class Kind(NamedTuple):
     unit: str
     neutral: float  # the strength that changes nothing
     severities: dict[int, float]  # −5 … 5, without 0
-    physical: bool = True
 
 
 def disc(radius_px: float) -> Kernel:
@@ -263,11 +262,11 @@ def _severities(*up: float, down: tuple[float, ...] = ()) -> dict[int, float]:
 
 
 KINDS: dict[str, Kind] = {
-    "thesis_defocus": Kind(thesis_defocus, "px", 0.0, _severities(0.5, 1, 1.5, 2, 3), physical=False),
-    "contrast": Kind(contrast, "times", 1.0, _severities(0.9, 0.8, 0.7, 0.5, 0.3, down=(1.5, 2, 2.5, 3, 3.5)),
-                     physical=False),
+    "thesis_defocus": Kind(thesis_defocus, "px", 0.0, _severities(0.5, 1, 1.5, 2, 3)),
+    "contrast": Kind(contrast, "times", 1.0,
+                     _severities(0.9, 0.8, 0.7, 0.5, 0.3, down=(1.5, 2, 2.5, 3, 3.5))),
     "brightness": Kind(brightness, "of 255", 0.0,
-                       _severities(50, 90, 120, 135, 150, down=(-50, -90, -120, -135, -150)), physical=False),
+                       _severities(50, 90, 120, 135, 150, down=(-50, -90, -120, -135, -150))),
     "defocus": Kind(defocus, "µm", 0.0, _severities(0.5, 1, 2, 3, 5)),
     "vignetting": Kind(vignetting, "share", 0.0, _severities(0.1, 0.2, 0.35, 0.5, 0.7)),
     "tilt": Kind(tilt, "share", 0.0, _severities(0.1, 0.2, 0.35, 0.5, 0.7)),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.ndimage import gaussian_filter
 
-from unstained.arrays import Plane, Planes, RawPlane
+from unstained.arrays import Plane, RawPlane
 from unstained.settings import Settings
 
 BAND_PX = 2**20
@@ -222,8 +222,3 @@ def _keys(band: Plane) -> NDArray[np.uint32]:
 def _value(key: int) -> float:
     bits = key ^ 2**31 if key >> 31 else key ^ (2**32 - 1)
     return float(np.uint32(bits).view(np.float32))
-
-
-def undo_all(planes: Planes, scales: tuple[StainScale, ...]) -> Planes:
-    """Bring every stain (C Y X) back to its camera units."""
-    return np.stack([scale.undo(plane) for scale, plane in zip(scales, planes, strict=True)])

@@ -7,7 +7,7 @@ import numpy as np
 import tifffile
 
 from unstained.arrays import Planes
-from unstained.errors import OutputFailed
+from unstained.errors import BadSettings, OutputFailed
 from unstained.plates.images import read_image
 from unstained.prediction.labeller import Labeller, refuse_alike
 from unstained.prediction.verdicts import Judge, Verdict, predict_judged, worst
@@ -49,6 +49,8 @@ def predict_file(
             out, "the image that is read is there, and it is never changed; choose another name"
         )
     refuse_alike(labellers)
+    if pixel_size_um is not None and not pixel_size_um > 0:
+        raise BadSettings("pixel_size_um", f"a pixel is larger than {pixel_size_um:g} µm")
     plane, recorded_um = read_image(image)
     size_um = recorded_um if pixel_size_um is None else pixel_size_um
     found = [predict_judged(each, plane, size_um, judge) for each in labellers]

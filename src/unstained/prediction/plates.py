@@ -229,17 +229,15 @@ class _Job:
             if not labeller.way.is_settled:
                 labeller.engine.settle(self.plate.read(field, channel), self.pixel_size_um)
 
-    def lanes(self, field: FieldName) -> int:
-        """Count the fields like this one that can be predicted at once: one a core, as far as memory goes.
+    def lanes(self, fields: Sequence[FieldName]) -> int:
+        """Count the fields that can be predicted at once: one a core, as far as memory holds the largest.
 
         On a GPU it is one at a time, and so it is where a field fills the memory by itself.
         """
         if any(labeller.device != "cpu" for labeller in self.inputs):
             return 1
-        fit = [
-            labeller.engine.fields_in_memory(self.plate.read(field, channel).shape, self.pixel_size_um)
-            for labeller, channel in self.inputs.items()
-        ]
+        largest = max((self.plate.shape(field) for field in fields), key=lambda shape: shape[0] * shape[1])
+        fit = [each.engine.fields_in_memory(largest, self.pixel_size_um) for each in self.inputs]
         return max(1, min(torch.get_num_threads(), *fit))
 
     def with_own_networks(self) -> "_Job":
@@ -283,7 +281,7 @@ def _here(work: "_Work", fields: Sequence[FieldName]) -> Generator[FieldName]:
 
     Else, while the network has one field, the one before is written, or the next is read.
     """
-    lanes = min(len(fields), work.job.lanes(fields[0])) if fields else 1
+    lanes = min(len(fields), work.job.lanes(fields)) if fields else 1
     if lanes > 1:
         yield from in_lanes(lambda: replace(work, job=work.job.with_own_networks()), fields, lanes)
     else:

@@ -201,7 +201,7 @@ def draw_batch(
 
 
 def even_sides(field: TrainingPlanes, multiple: int = 64) -> TrainingPlanes:
-    """Crop a region to sides that any network takes, or mirror it up to the least such side."""
+    """Crop a region to sides that any network takes, or go on with its border up to the least such side."""
     rows, columns = (size // multiple * multiple or multiple for size in field.shape)
     short = (0, max(0, columns - field.shape[1]), 0, max(0, rows - field.shape[0]))
     label_free, stained = (

@@ -117,7 +117,9 @@ def make_pairs(
     stains: Sequence[Stain] = (),
     binary: bool = False,
 ) -> Pairs:
-    """Read the training and validation regions of a plate; no stain of a test region is looked at.
+    """Read the training and validation regions of a plate; no stain of a test field is looked at.
+
+    Where images are split, their shift and the stain's target are still those of the whole image.
 
     `channels` are the label-free one, then the stained ones; `stains` say what is learnt of these, without
     them the planes as recorded. A `binary` target is 1 where the stain is above Otsu's threshold of the
