@@ -12,7 +12,7 @@ import tifffile
 
 from unstained.errors import BadInput, BadSettings
 from unstained.trust.drift import DriftSettings, calibrate_drift
-from unstained.trust.watch import RECORD, Watcher, begin_anew, detectors, follow
+from unstained.trust.watch import RECORD, Watcher, begin_anew, detectors, follow, recorded
 
 NAMES = ("level", "spectrum_1", "nuclei_share")
 
@@ -209,7 +209,10 @@ def test_a_line_that_was_cut_off_hides_nothing_of_the_others(tmp_path):
         first.take(path)
     record = tmp_path / "out" / RECORD
     record.write_text(record.read_text("utf-8")[:-9], encoding="utf-8")
-    assert watcher(tmp_path / "out").done == {"i000.tif"}
+    again = watcher(tmp_path / "out")
+    assert again.done == {"i000.tif"}
+    again.take(tmp_path / "in" / "i001.tif")
+    assert [found["image"] for found in recorded(tmp_path / "out")] == ["i000.tif", "i001.tif"]
 
 
 def test_waiting_for_images_is_idle_judging_them_is_not(tmp_path):

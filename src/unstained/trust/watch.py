@@ -68,6 +68,10 @@ class Watcher:
             )
         write_json(self.out / WATCHED, watched)
         self.done |= {str(found["image"]) for found in recorded(self.out)}
+        record = self.out / RECORD
+        if record.exists() and not record.read_bytes().endswith(b"\n"):  # cut off; the next line is its own
+            with record.open("a", encoding="utf-8") as lines:
+                lines.write("\n")
         if self.detector is not None and (self.out / STATE).exists():
             with np.load(self.out / STATE, allow_pickle=False) as state:
                 known = DriftDetector.restored({name: state[name] for name in state.files})
