@@ -10,7 +10,7 @@ PIP := PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install -qq -
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest
 DESCRIBED := pyproject.toml constraints.txt src/unstained/version.py
 
-.PHONY: help venv demo app test chromium test-fast lint results docs bench clean studies
+.PHONY: help venv demo app test chromium test-fast lint results docs bench clean studies study-plate
 .DEFAULT_GOAL := help
 
 help:
@@ -58,23 +58,23 @@ results: $(VENV)/.installed
 docs: $(VENV)/.installed
 	$(PY) docs/commands_page.py
 
-# The two halves run side by side and share what they train in $(STUDIES)/cache; stopped, it goes on.
+# Two at a time, the longest first; they share what they train in $(STUDIES)/cache. Stopped, it goes on.
 STUDIES ?= studies
 MORE_STUDIES ?=
-STUDY = OMP_NUM_THREADS=1 $(PY) -m unstained study
-FIRST := downstream scale composites tiling background harm drift-power
-SECOND := losses gfp split phenotypes recipes stability embeddings
+ALL_STUDIES := recipes phenotypes scale losses background drift-power downstream harm stability gfp split \
+	tiling composites embeddings
 
-studies: $(VENV)/.installed
-	test -e $(STUDIES)/plate.zarr/zarr.json || $(PY) -m unstained twin --out $(STUDIES)/plate.zarr \
-		--wells 80 --fields 2 --days 0,60 --seed 303 --overwrite
-	$(MAKE) -j2 studies-first studies-second
+studies: study-plate
+	$(MAKE) -j2 $(ALL_STUDIES:%=study-%)
 	$(PY) docs/studies_page.py $(STUDIES) $(MORE_STUDIES)
 
-studies-first: ; @$(foreach name,$(FIRST),$(call one_study,$(name)))
-studies-second: ; @$(foreach name,$(SECOND),$(call one_study,$(name)))
+study-plate: $(VENV)/.installed
+	test -e $(STUDIES)/plate.zarr/zarr.json || $(PY) -m unstained twin --out $(STUDIES)/plate.zarr \
+		--wells 80 --fields 2 --days 0,60 --seed 303 --overwrite
 
-one_study = $(STUDY) $(1) $(STUDIES)/plate.zarr --input DIC --out $(STUDIES)/$(1) --precision bf16 --overwrite || exit 1;
+study-%:
+	OMP_NUM_THREADS=1 $(PY) -m unstained study $* $(STUDIES)/plate.zarr --input DIC --out $(STUDIES)/$* \
+		--precision bf16 --overwrite
 
 bench:
 	@echo "each writes results/<id>.json; run one with: $(PY) benchmarks/NAME.py"
