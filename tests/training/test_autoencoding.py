@@ -80,6 +80,12 @@ def test_of_many_crops_some_are_learnt_from_and_chance_outside_stays_as_it_was()
     assert thinned.course == some.course
 
 
+def test_of_many_held_out_crops_some_tell_the_error():
+    few = TINY.updated(epochs=1, most_crops=10)
+    every, some = (train_autoencoder(toys(10, 0), few, held) for held in (toys(40, 1), toys(40, 1)[::4]))
+    assert every.course == some.course
+
+
 @pytest.mark.parametrize("shape", [(0, 32, 32), (4, 32, 16), (4, 16, 16)])
 def test_crops_of_another_size_are_refused(shape):
     with pytest.raises(BadInput, match="32 px can't learn"):

@@ -35,7 +35,7 @@ class AutoencodingSettings(Settings):
     epochs: int = Field(30, ge=1)
     early: int = Field(1, ge=1, description="the state after this epoch is kept beside the last")
     batch: int = Field(16, ge=1, description="crops a step")
-    most_crops: int = Field(2000, ge=1, description="of more crops, so many are learnt from, evenly thinned")
+    most_crops: int = Field(2000, ge=1, description="so many are learnt from, so many held out; thinned evenly")
     learning_rate: float = Field(1e-3, gt=0, description="of Adam")
     seed: int = Field(0, ge=0)
 
@@ -76,7 +76,8 @@ def train_autoencoder(
     side = settings.network.side_px
     if not len(crops) or crops.shape[1:] != (side, side):
         raise BadInput(f"an autoencoder of {side} px can't learn from crops of shape {crops.shape}")
-    crops = crops[:: -(-len(crops) // settings.most_crops)]
+    crops = _thinned(crops, settings.most_crops)
+    held_out = held_out if held_out is None else _thinned(held_out, settings.most_crops)
     rng = np.random.default_rng(settings.seed)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
@@ -135,6 +136,10 @@ def as_tensor(crops: Crops, rows: NDArray[np.intp], device: str | torch.device) 
 
 def _clipped(crops: Crops, rows: NDArray[np.intp], device: str | torch.device) -> Tensor:
     return as_tensor(crops, rows, device).clamp(-LIMIT, LIMIT)
+
+
+def _thinned(crops: Crops, most: int) -> Crops:
+    return crops[:: max(1, -(-len(crops) // most))]
 
 
 def _error(network: Autoencoder, crops: Crops | None) -> float | None:
