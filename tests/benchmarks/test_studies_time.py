@@ -28,4 +28,4 @@ def test_a_part_of_the_studies_is_no_figure(monkeypatch):
     del every["recipes"]
     studies_time.record({"plate": 0.0, **every})
     assert written["goal"] is None
-    assert "recipes" in written["notes"]
+    assert written["title"].endswith("without recipes")

@@ -37,7 +37,7 @@ SETTINGS = EmbeddingSettings(
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    settings = TwinSettings(wells=8, fields=1, side_px=192, clones=4, days=(0.0,), seed=5)
+    settings = TwinSettings(wells=8, fields=2, side_px=192, clones=4, days=(0.0,), seed=5)
     plate = make_twin(tmp_path_factory.mktemp("twin") / "cho.zarr", settings)
     return Workbench(
         plate, "DIC", {"nuclei": "DNA"}, STAINS, tmp_path_factory.mktemp("cache"), test=("A05", "A06", "A07"),
@@ -128,7 +128,7 @@ def test_a_well_can_not_be_chosen_on_and_scored(bench):
     model = bench.model(bench.variant("default", "nuclei"), 0)
     fields = bench.plate.fields
     with pytest.raises(BadInput, match="A03"):
-        study_embeddings(model, bench.plate, (fields[:3], fields[2:]), SETTINGS)
+        study_embeddings(model, bench.plate, (fields[:5], fields[5:]), SETTINGS)
 
 
 def test_the_study_has_its_name():

@@ -35,7 +35,7 @@ class AutoencodingSettings(Settings):
     epochs: int = Field(30, ge=1)
     early: int = Field(1, ge=1, description="the state after this epoch is kept beside the last")
     batch: int = Field(16, ge=1, description="crops a step")
-    most_crops: int = Field(2000, ge=1, description="learnt from, and as many held out; evenly thinned")
+    most_crops: int = Field(2000, ge=1, description="of the learnt and of the held-out ones; evenly thinned")
     learning_rate: float = Field(1e-3, gt=0, description="of Adam")
     seed: int = Field(0, ge=0)
 
