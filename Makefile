@@ -19,7 +19,7 @@ help:
 	@echo "make test       all tests; make test-fast leaves the slow ones out"
 	@echo "make lint       ruff, mypy --strict, import order"
 	@echo "make results    docs/results.md from results/*.json;  make docs  docs/commands.md from the commands"
-	@echo "make studies    the thesis' questions, answered on a simulated plate (hours; stopped, it goes on)"
+	@echo "make studies    the thesis' questions, answered on a simulated plate (3 hours on 2 cores; stopped, it goes on)"
 	@echo "make bench      list what can be measured;  make clean  remove .venv and caches"
 	@echo "TORCH=cpu       take PyTorch's CPU build (a tenth of the download; for machines without an NVIDIA GPU)"
 
