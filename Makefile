@@ -61,7 +61,7 @@ docs: $(VENV)/.installed
 # Two at a time, the longest first; they share what they train in $(STUDIES)/cache. Stopped, it goes on.
 STUDIES ?= studies
 MORE_STUDIES ?=
-ALL_STUDIES := embeddings phenotypes recipes scale losses background stability downstream drift-power split gfp \
+ALL_STUDIES := recipes phenotypes scale losses background embeddings stability downstream drift-power split gfp \
 	harm tiling composites
 
 studies: study-plate

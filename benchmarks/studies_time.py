@@ -1,4 +1,4 @@
-"""How long `make studies` takes: every study is timed, two at a time, as `make` runs them.
+"""How long `make studies` takes: studies are timed, two at a time, their hours added up as `make` runs them.
 
 Usage: python benchmarks/studies_time.py FOLDER [--only recipes,phenotypes] [--make VENV=.venv …]; hours.
 What stands in FOLDER already isn't timed. With `--only`, the times of the others stay as they were measured
@@ -81,7 +81,7 @@ def record(hours: dict[str, float]) -> None:
     missing = ", ".join(sorted({PLATE, *all_studies()} - set(hours)))
     write_result(
         "study-time",
-        title="hours that `make studies` takes by the clock" + (f", without {missing}" if missing else ""),
+        title="hours that `make studies` takes" + (f", without {missing}" if missing else ""),
         value=hours.get(PLATE, 0.0) + makespan([hours[name] for name in names]),
         goal=None if missing else GOAL_HOURS,
         comparison=None if missing else "<=",
@@ -90,7 +90,8 @@ def record(hours: dict[str, float]) -> None:
         command="python benchmarks/studies_time.py FOLDER",
         seed=303,
         issue=4,
-        notes=f"{AT_ONCE} at a time on {os.cpu_count()} cores; the hours of each stand beside it",
+        notes=f"what the hours of each by the clock add up to, {AT_ONCE} at a time on {os.cpu_count()} cores,"
+        " in the order of `make`; they may be of several runs",
     )
 
 

@@ -32,9 +32,8 @@ HEAD = """# Studies
 The thesis' questions, answered on a simulated plate ([the digital twin](twin.md)) by `make studies`; each
 is one command on any plate with truth, for example `unstained study losses plate.zarr --input DIC --out
 losses`. What is trained is kept and shared between studies; all take 2.8 hours on two cores
-(`study-time`). How far figures move when they are run again is in [limits](limits.md). The page holds
-those that were run so far. Written by `docs/studies_page.py`; [which figure of the thesis is
-where](thesis.md).
+(`study-time`). How far figures move when they are run again is in [limits](limits.md). Written by
+`docs/studies_page.py`; [which figure of the thesis is where](thesis.md).
 """
 
 

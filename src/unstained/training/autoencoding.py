@@ -77,7 +77,7 @@ def train_autoencoder(
     if not len(crops) or crops.shape[1:] != (side, side):
         raise BadInput(f"an autoencoder of {side} px can't learn from crops of shape {crops.shape}")
     crops = _thinned(crops, settings.most_crops)
-    held_out = held_out if held_out is None else _thinned(held_out, settings.most_crops)
+    held_out = None if held_out is None else _thinned(held_out, settings.most_crops)
     rng = np.random.default_rng(settings.seed)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
