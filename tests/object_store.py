@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
+from urllib.request import urlopen
 
 import s3fs
 import zarr.core.sync
@@ -49,12 +50,14 @@ class ObjectStore:
 
 @contextmanager
 def serving() -> Iterator[ObjectStore]:
-    """Run a store with the bucket `bucket`; all that knows AWS finds it by the environment."""
+    """Run a store with the bucket `bucket`, empty; all that knows AWS finds it by the environment."""
     store = ObjectStore()
     running = threading.Thread(target=store.server.serve_forever, daemon=True)
     running.start()
+    address = f"http://127.0.0.1:{store.server.port}"
+    urlopen(f"{address}/moto-api/reset", data=b"").close()  # all stores of a process share what moto keeps
     found = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store.server.port}",
+        "AWS_ENDPOINT_URL": address,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
