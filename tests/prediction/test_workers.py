@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,13 +183,17 @@ def test_a_worker_that_is_lost_while_the_work_is_sent_does_not_end_it(
     sent: list[str] = []
 
     def send(client: Client, plugin: WorkerPlugin) -> None:
-        if not sent:
-            threading.Timer(0.5, os.kill, (pid, signal.SIGKILL)).start()
         sent.append(plugin.name)
         register(client, plugin)
 
-    register = Client.register_plugin
+    async def tell_workers(*args: Any, **options: Any) -> Any:
+        if len(sent) == 1:  # from now on the scheduler waits for it
+            threading.Timer(0.5, os.kill, (pid, signal.SIGKILL)).start()
+        return await broadcast(*args, **options)
+
+    register, broadcast = Client.register_plugin, cluster.scheduler.broadcast
     monkeypatch.setattr(Client, "register_plugin", send)
+    monkeypatch.setattr(cluster.scheduler, "broadcast", tell_workers)
     assert predict_plate(plate, labeller, tmp_path / "out.zarr", workers=workers).fields == FIELDS
     assert len(sent) > 1, "otherwise it was lost too early or too late"
 
